@@ -1,0 +1,73 @@
+# The verbs of this repository. `make` alone lists them.
+#
+# Nothing here needs root. What a verb needs it sets up by itself, once, in .venv.
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+STAMP := $(VENV)/.ready
+# Where pip puts uv when the machine has none of its own.
+LOCAL_UV := build/uv/bin/uv
+# A machine's own uv is taken when it works; a shim that only says what is missing does not.
+UV ?= $(shell uv --version >/dev/null 2>&1 && command -v uv || echo $(LOCAL_UV))
+# Tests start servers of their own, which need cores too: more workers than this slow each other down.
+TEST_WORKERS ?= 2
+COMPILE := pip compile -q --universal --python-version 3.11 --generate-hashes --no-header
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup run demo test check fix proto bench lock clean
+
+help: ## List the verbs
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Create .venv with everything that the locks name (other verbs do this by themselves)
+
+run: $(STAMP) ## Start the service on its embedded defaults, or on what the environment names
+	$(RUN) -m service
+
+demo: $(STAMP) ## Watch the whole main job against the sandbox: make demo [IMAGE=path/to/picture]
+	$(RUN) deploy/demo.py $(if $(IMAGE),--image "$(IMAGE)")
+
+test: $(STAMP) ## Run all tests; what a missing Debian program skips is listed at the end
+	$(RUN) -m pytest -n $(TEST_WORKERS)
+
+check: $(STAMP) ## What CI asks before it tests: lint, types, floors, protos, house rules. Never writes
+	$(RUN) -m ruff check --no-fix .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+	$(VENV)/bin/lint-imports --no-logo
+	$(VENV)/bin/buf lint proto
+	$(RUN) proto/generate.py --check
+	$(RUN) -m pytest -q tests/house
+
+fix: $(STAMP) ## Repair what machines can repair: lint and format
+	$(RUN) -m ruff check --fix .
+	$(RUN) -m ruff format .
+
+proto: $(STAMP) ## Generate the stubs from proto/
+	$(RUN) proto/generate.py
+
+bench: $(STAMP) ## Measure, and write benchmarks/results.json
+	$(RUN) -m benchmarks
+
+lock: $(STAMP) ## Write both locks anew from the two pyproject.toml
+	$(UV) $(COMPILE) --no-emit-package lightmeter pyproject.toml clients/python/pyproject.toml --extra cli -o requirements/run.txt
+	$(UV) $(COMPILE) --no-emit-package lightmeter -c requirements/run.txt pyproject.toml clients/python/pyproject.toml --extra cli --group dev -o requirements/dev.txt
+
+clean: ## Remove what the verbs made: .venv, caches, builds, and what a local run wrote
+	rm -rf $(VENV) build dist var demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . -name '*.egg-info' -type d -prune -exec rm -rf {} +
+
+# pip alone takes half a minute for the same packages, so uv comes first, pinned and hashed like the rest.
+$(LOCAL_UV): requirements/uv.txt
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action ignore \
+		--upgrade --target build/uv --require-hashes --only-binary :all: -r requirements/uv.txt
+	@touch $@
+
+$(STAMP): requirements/dev.txt clients/python/pyproject.toml | $(filter $(LOCAL_UV),$(UV))
+	test -x $(RUN) || $(UV) venv -q --no-python-downloads --python "$(PYTHON)" $(VENV)
+	$(UV) pip install -q --python $(RUN) --require-hashes -r requirements/dev.txt
+	$(UV) pip install -q --python $(RUN) --no-deps -e . -e clients/python
+	@touch $@
