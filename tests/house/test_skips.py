@@ -39,12 +39,24 @@ def test_a_skip_is_a_failure_only_where_nothing_may_be_skipped(
     (tmp_path / "test_skipping.py").write_text(SKIPPING)
     (tmp_path / "test_module.py").write_text('import pytest\npytest.skip("all", allow_module_level=True)\n')
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = debian\n")
-    command = [sys.executable, "-m", "pytest", "-rs", "--continue-on-collection-errors"]
-    command += ["-p", "no:cacheprovider", "-p", "no:asyncio", "-p", "no:hypothesispytest", "-p", "no:xdist"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-rs",
+        "--continue-on-collection-errors",
+        "-p",
+        "no:cacheprovider",
+    ]
+    surroundings = {
+        "LIGHTMETER_REQUIRE_ALL": require_all,
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "PYTEST_ADDOPTS": "",
+    }
     result = subprocess.run(
         command,
         cwd=tmp_path,
-        env={**os.environ, "LIGHTMETER_REQUIRE_ALL": require_all, "PYTEST_ADDOPTS": ""},
+        env={**os.environ, **surroundings},
         capture_output=True,
         text=True,
         timeout=60,
