@@ -20,6 +20,14 @@ def test_nothing_is_left_for_later_and_nothing_is_patched() -> None:
     assert [] == tree.found(words, _others(tree.code()))
 
 
+def test_every_suppression_says_why() -> None:
+    """What silences a linter or the type checker carries its reason on the same line; protos silence nothing."""
+    bare = (
+        r"# (noqa: [A-Z0-9, ]+|type: ignore\[[\w, -]+\]|fmt: (off|skip)|pragma: no cover)\s*$|buf:lint:ignore"
+    )
+    assert [] == tree.found(bare, _others(tree.code()))
+
+
 def test_no_path_of_somebodys_machine() -> None:
     """The tree works wherever it is cloned."""
     assert [] == tree.found(

@@ -36,8 +36,14 @@ def _walk() -> Iterator[str]:
             and not (name.startswith(".") and name not in _KEPT_DOT_FOLDERS)
         ]
         for name in names:
-            if Path(name).suffix in _TEXT:
-                yield (Path(folder) / name).relative_to(ROOT).as_posix()
+            file = Path(folder) / name
+            if file.suffix in _TEXT and file.is_file() and (file.suffix or _is_text(file)):
+                yield file.relative_to(ROOT).as_posix()
+
+
+def _is_text(file: Path) -> bool:
+    with file.open("rb") as stream:
+        return b"\0" not in stream.read(1024)
 
 
 def code(*prefixes: str) -> list[str]:
