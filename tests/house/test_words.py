@@ -22,9 +22,7 @@ def test_nothing_is_left_for_later_and_nothing_is_patched() -> None:
 
 def test_every_suppression_says_why() -> None:
     """What silences a linter or a type checker has its reason on the same line; protos silence nothing."""
-    bare = (
-        r"# (noqa: [A-Z0-9, ]+|type: ignore\[[\w, -]+\]|fmt: (off|skip)|pragma: no cover)\s*$|buf:lint:ignore"
-    )
+    bare = r"# (noqa: [A-Z0-9, ]+|type: ignore\[[\w, -]+\]|pragma: no cover)\s*$|buf:lint:ignore"
     assert [] == tree.found(bare, _others(tree.code()))
 
 
