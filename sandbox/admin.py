@@ -1,0 +1,131 @@
+"""The door of whoever runs the sandbox: order faults, read the book, move the clock."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from sandbox.answers import as_json
+from sandbox.book import INPUT_SHOWN_MAX_CHARACTERS, Entry
+from sandbox.fal_shapes import plain, stamp
+from sandbox.faults import KINDS, FaultError
+from sandbox.world import World
+
+PAGE_MAX = 10_000
+
+
+class Admin:
+    """The door at /admin, without a key: the sandbox listens on loopback only."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def routes(self) -> list[Route]:
+        """Where this door is."""
+        return [
+            Route("/healthz", self.healthz, methods=["GET"]),
+            Route("/admin/book", self.book, methods=["GET"]),
+            Route("/admin/faults", self.faults, methods=["GET", "POST", "DELETE"]),
+            Route("/admin/webhooks", self.webhooks, methods=["GET"]),
+            Route("/admin/reset", self.reset, methods=["POST"]),
+            Route("/admin/clock", self.clock, methods=["GET", "POST"]),
+        ]
+
+    async def healthz(self, request: Request) -> Response:
+        """200 once the sandbox answers."""
+        del request
+        return as_json({"status": "ok", "background_failures": len(self._world.chores.failures)})
+
+    async def book(self, request: Request) -> Response:
+        """Totals, the newest accepted requests (?provider, ?endpoint, ?limit) and the POSTs that were refused."""
+        wanted = request.query_params
+        limit = min(int(wanted.get("limit", "1000")), PAGE_MAX)
+        entries: list[Entry] = []
+        for provider in ("fal", "replicate"):
+            if wanted.get("provider") in (None, provider):
+                entries.extend(self._world.book.newest_first(provider))
+        if "endpoint" in wanted:
+            entries = [entry for entry in entries if entry.model.endpoint == wanted["endpoint"]]
+        entries.sort(key=lambda entry: -entry.number)
+        per_provider = {name: asdict(totals) for name, totals in self._world.book.totals.items()}
+        return as_json(
+            {
+                "totals": {
+                    name: sum(totals[name] for totals in per_provider.values()) for name in per_provider["fal"]
+                },
+                "providers": per_provider,
+                "requests": [self._row(entry) for entry in entries[:limit]],
+                "refused": [asdict(refused) for refused in self._world.book.refused[-limit:]],
+            }
+        )
+
+    def _row(self, entry: Entry) -> dict[str, Any]:
+        world = self._world
+        shown: Any = dict(entry.input)
+        if len(json.dumps(shown, default=str)) > INPUT_SHOWN_MAX_CHARACTERS:
+            shown = {name: value if len(str(value)) < 500 else str(value)[:500] for name, value in shown.items()}
+        moments = {"accepted_at": entry.accepted_at, "started_at": entry.started_at, "ended_at": entry.ended_at}
+        return {
+            "provider": entry.provider,
+            "endpoint": entry.model.endpoint,
+            "id": entry.id,
+            "posts": entry.posts,
+            "phase": entry.phase.value,
+            "status": entry.outcome.value if entry.outcome is not None else entry.phase.value,
+            **{name: None if at is None else stamp(world.clock.at(at)) for name, at in moments.items()},
+            "input": shown,
+            "seed": entry.seed,
+            "pictures": len(entry.pictures),
+            "billed": entry.charge is not None,
+            "bill_nanos": entry.bill_nanos,
+            "bill_units": None if entry.charge is None else plain(entry.charge.units),
+            "bill_unit": None if entry.charge is None else entry.charge.unit,
+            "token": entry.token,
+            "webhook_url": entry.webhook_url,
+            "cancel_asked": entry.cancel_asked,
+            "faults": [fault.kind for fault in entry.faults],
+        }
+
+    async def faults(self, request: Request) -> Response:
+        """GET: kinds and standing orders. POST: order (one object or a list). DELETE: withdraw (?id, or all)."""
+        board = self._world.faults
+        if request.method == "DELETE":
+            wanted = request.query_params.get("id")
+            return as_json({"withdrawn": board.withdraw(None if wanted is None else int(wanted))})
+        if request.method == "GET":
+            kinds = {kind: {"does": text, "args": dict(args)} for kind, (text, args) in KINDS.items()}
+            return as_json({"kinds": kinds, "orders": [order.shown() for order in board.orders]})
+        try:
+            wish = json.loads(await request.body())
+            wishes = wish if isinstance(wish, list) else [wish]
+            orders = [board.order(one) for one in wishes]
+        except (FaultError, ValueError, AttributeError, TypeError) as error:
+            return as_json({"detail": str(error)}, 400)
+        shown = [order.shown() for order in orders]
+        return as_json(shown if isinstance(wish, list) else shown[0], 201)
+
+    async def webhooks(self, request: Request) -> Response:
+        """The newest delivery tries."""
+        del request
+        return as_json({"sent": [asdict(sent) for sent in self._world.webhooks.sent]})
+
+    async def reset(self, request: Request) -> Response:
+        """Forget requests, totals, fault orders and uploads."""
+        del request
+        self._world.reset()
+        return as_json({"status": "ok"})
+
+    async def clock(self, request: Request) -> Response:
+        """GET: the sandbox's time. POST {advance_seconds}: let time pass at once."""
+        if request.method == "POST":
+            try:
+                seconds = float(json.loads(await request.body())["advance_seconds"])
+                self._world.clock.advance(seconds)
+            except (ValueError, KeyError, TypeError) as error:
+                return as_json({"detail": f"advance_seconds must be a number, at least 0: {error}"}, 400)
+        return as_json({"now": stamp(self._world.clock.now()), "seconds": self._world.clock.seconds()})

@@ -1,0 +1,147 @@
+"""One sandbox in one process: a socket, a server, and an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+from collections.abc import Iterator
+from types import TracebackType
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from sandbox.app import make_app
+from sandbox.options import SandboxOptions
+from sandbox.world import World, make_world
+
+BACKLOG = 2048
+KEEP_ALIVE_SECONDS = 75
+START_SECONDS = 10.0
+
+
+class DroppableProtocol(H11Protocol):
+    """Hands each request its connection, so that a fault can cut it."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Put the transport where requests find it."""
+        self.app_state = {**self.app_state, "transport": transport}
+        super().connection_made(transport)
+
+
+class QuietServer(uvicorn.Server):
+    """A server that leaves the process's signals alone."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Whoever started the sandbox decides what a signal means."""
+        yield
+
+
+class Sandbox:
+    """Both providers on one loopback port, as an async context manager.
+
+    `url` is the root; `fal_url` and `replicate_url` are what clients are pointed at. `world` gives tests the book, the
+    clock and the fault board without a detour over HTTP.
+    """
+
+    def __init__(self, options: SandboxOptions | None = None) -> None:
+        self.options = options or SandboxOptions()
+        if not _is_loopback(self.options.host):
+            raise ValueError("the sandbox listens on loopback only")
+        self.url = ""
+        self._world: World | None = None
+        self._server: QuietServer | None = None
+        self._serving: asyncio.Task[None] | None = None
+
+    @property
+    def world(self) -> World:
+        """The running sandbox's parts."""
+        if self._world is None:
+            raise RuntimeError("the sandbox is not running")
+        return self._world
+
+    @property
+    def fal_url(self) -> str:
+        """The root of everything that plays fal."""
+        return f"{self.url}/fal"
+
+    @property
+    def replicate_url(self) -> str:
+        """The root of everything that plays Replicate; the client's base_url."""
+        return f"{self.url}/replicate"
+
+    async def start(self) -> None:
+        """Bind the port and answer. Starting twice is an error."""
+        if self._server is not None:
+            raise RuntimeError("the sandbox runs already")
+        listener = _listen(self.options)
+        host, port = listener.getsockname()[:2]
+        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        self._world = make_world(self.options, self.url)
+        config = uvicorn.Config(
+            make_app(self._world),
+            http=DroppableProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=1,
+        )
+        self._server = QuietServer(config)
+        self._serving = asyncio.get_running_loop().create_task(self._server.serve([listener]))
+        async with asyncio.timeout(START_SECONDS):
+            while not self._server.started:
+                if self._serving.done():
+                    self._serving.result()
+                await asyncio.sleep(0.005)
+
+    async def wait(self) -> None:
+        """Serve until `stop` is called or this task is cancelled."""
+        if self._serving is not None:
+            await asyncio.shield(self._serving)
+
+    async def stop(self) -> None:
+        """Close the port, end all work, let go of everything. Stopping twice, or before the start, is harmless."""
+        server, serving, world = self._server, self._serving, self._world
+        self._server = self._serving = None
+        if server is None or serving is None or world is None:
+            return
+        await world.chores.stop()
+        server.should_exit = True
+        await serving
+        await world.webhooks.close()
+        await world.pictures.close()
+
+    async def __aenter__(self) -> Sandbox:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+
+def _is_loopback(host: str) -> bool:
+    return host == "localhost" or (host.replace(".", "").replace(":", "").isalnum() and _address_is_loopback(host))
+
+
+def _address_is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _listen(options: SandboxOptions) -> socket.socket:
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((options.host, options.port))
+    listener.listen(BACKLOG)
+    listener.setblocking(False)
+    return listener
