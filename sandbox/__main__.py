@@ -1,4 +1,4 @@
-"""`python -m sandbox`: start both providers on loopback, print one JSON line with their addresses, serve until told."""
+"""`python -m sandbox`: play both providers, print one JSON line with the addresses, serve until told."""
 
 from __future__ import annotations
 
@@ -18,21 +18,35 @@ DEFAULT_PORT = 8090
 def parse(argv: Sequence[str]) -> SandboxOptions:
     """The options that the command line names."""
     default = SandboxOptions()
-    parser = argparse.ArgumentParser(prog="python -m sandbox", description="fal and Replicate, played on loopback.")
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox", description="fal and Replicate, played on loopback."
+    )
     parser.add_argument("--host", default=default.host, help="a loopback address")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 = any free port")
-    parser.add_argument("--speed", type=float, default=default.speed, help="2 = twice as fast as the real providers")
+    parser.add_argument(
+        "--speed", type=float, default=default.speed, help="2 = twice as fast as the real providers"
+    )
     parser.add_argument("--instant", action="store_true", help="requests end before their submit is answered")
-    parser.add_argument("--seed", type=int, help="repeatable ids and timings; without it ids differ at each start")
+    parser.add_argument(
+        "--seed", type=int, help="repeatable ids and timings; without it ids differ at each start"
+    )
     parser.add_argument("--prompt-faults", action="store_true", help="obey [[fault:kind a=b]] in prompts")
-    parser.add_argument("--fal-validates-on-submit", action="store_true", help="fal answers invalid input at once")
-    parser.add_argument("--fal-running-max", type=int, default=default.fal_running_max, help="fal's concurrency limit")
+    parser.add_argument(
+        "--fal-validates-on-submit", action="store_true", help="fal answers invalid input at once"
+    )
+    parser.add_argument(
+        "--fal-running-max", type=int, default=default.fal_running_max, help="fal's concurrency limit"
+    )
     parser.add_argument("--requests-kept-max", type=int, default=default.requests_kept_max)
     parser.add_argument("--list-delay-seconds", type=float, default=default.list_delay_seconds)
     parser.add_argument("--billing-delay-seconds", type=float, default=default.billing_delay_seconds)
-    parser.add_argument("--billing-gap-every", type=int, default=default.billing_gap_every, help="every n-th bill is missing")
+    parser.add_argument(
+        "--billing-gap-every", type=int, default=default.billing_gap_every, help="every n-th bill is missing"
+    )
     parser.add_argument("--drawing-threads", type=int, default=default.drawing_threads)
-    parser.add_argument("--allow-host", action="append", default=[], help="a host besides loopback for webhooks and inputs")
+    parser.add_argument(
+        "--allow-host", action="append", default=[], help="a host besides loopback for webhooks and inputs"
+    )
     args = vars(parser.parse_args(argv))
     args["allowed_hosts"] = tuple(args.pop("allow_host"))
     return SandboxOptions(**args)

@@ -42,7 +42,7 @@ class Admin:
         return as_json({"status": "ok", "background_failures": len(self._world.chores.failures)})
 
     async def book(self, request: Request) -> Response:
-        """Totals, the newest accepted requests (?provider, ?endpoint, ?limit) and the POSTs that were refused."""
+        """Totals, the newest accepted requests (?provider, ?endpoint, ?limit), and refused POSTs."""
         wanted = request.query_params
         limit = min(int(wanted.get("limit", "1000")), PAGE_MAX)
         entries: list[Entry] = []
@@ -56,7 +56,8 @@ class Admin:
         return as_json(
             {
                 "totals": {
-                    name: sum(totals[name] for totals in per_provider.values()) for name in per_provider["fal"]
+                    name: sum(totals[name] for totals in per_provider.values())
+                    for name in per_provider["fal"]
                 },
                 "providers": per_provider,
                 "requests": [self._row(entry) for entry in entries[:limit]],
@@ -68,8 +69,14 @@ class Admin:
         world = self._world
         shown: Any = dict(entry.input)
         if len(json.dumps(shown, default=str)) > INPUT_SHOWN_MAX_CHARACTERS:
-            shown = {name: value if len(str(value)) < 500 else str(value)[:500] for name, value in shown.items()}
-        moments = {"accepted_at": entry.accepted_at, "started_at": entry.started_at, "ended_at": entry.ended_at}
+            shown = {
+                name: value if len(str(value)) < 500 else str(value)[:500] for name, value in shown.items()
+            }
+        moments = {
+            "accepted_at": entry.accepted_at,
+            "started_at": entry.started_at,
+            "ended_at": entry.ended_at,
+        }
         return {
             "provider": entry.provider,
             "endpoint": entry.model.endpoint,
@@ -92,7 +99,7 @@ class Admin:
         }
 
     async def faults(self, request: Request) -> Response:
-        """GET: kinds and standing orders. POST: order (one object or a list). DELETE: withdraw (?id, or all)."""
+        """GET: kinds and orders. POST: order (an object or a list). DELETE: withdraw (?id, or all)."""
         board = self._world.faults
         if request.method == "DELETE":
             wanted = request.query_params.get("id")

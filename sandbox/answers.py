@@ -1,4 +1,4 @@
-"""HTTP answers that both doors give: JSON, dropped connections, refusals, and what faults make of an answer."""
+"""Answers that both doors give: JSON, dropped connections, refusals, and what faults make of them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from sandbox.faults import Fault
 from sandbox.world import World
 
 NGINX_502 = (
-    "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n"
+    "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n"
+    "<center><h1>502 Bad Gateway</h1></center>\r\n"
     "<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
 )
 EXHAUSTED = "User is locked. Reason: Exhausted balance. Top up your balance at fal.ai/dashboard/billing."
 INSUFFICIENT = (
-    "You have insufficient credit to run this model. Go to https://replicate.com/account/billing#billing to purchase "
-    "credit. Once you purchase credit, please wait a few minutes before trying again."
+    "You have insufficient credit to run this model. Go to https://replicate.com/account/billing#billing to "
+    "purchase credit. Once you purchase credit, please wait a few minutes before trying again."
 )
 REFUSED_MESSAGE = "The input was refused"
 
@@ -36,6 +37,7 @@ class Dropped(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Abort the transport, then wait until the server has noticed."""
+        del send
         scope["state"]["transport"].abort()
         while (await receive())["type"] != "http.disconnect":
             pass
@@ -46,7 +48,9 @@ def as_json(body: Any, status: int = 200, headers: Mapping[str, str] | None = No
     return Response(json.dumps(body), status, headers, "application/json")
 
 
-def problem(status: int, detail: str, title: str | None = None, headers: Mapping[str, str] | None = None) -> Response:
+def problem(
+    status: int, detail: str, title: str | None = None, headers: Mapping[str, str] | None = None
+) -> Response:
     """Replicate's problem+json."""
     body: dict[str, Any] = {"title": title} if title is not None else {}
     body |= {"detail": detail, "status": status}
@@ -129,7 +133,9 @@ def spoiled(fault: Fault) -> Response:
         case "nginx_502":
             return Response(NGINX_502, 502, None, "text/html")
         case "redirect_307":
-            return Response(b"", 307, {"Location": str(fault.args["location"]) or "https://example.net/elsewhere"})
+            return Response(
+                b"", 307, {"Location": str(fault.args["location"]) or "https://example.net/elsewhere"}
+            )
         case "no_id":
             return as_json({"status": "IN_QUEUE"}, 200)
         case "foreign_body":
@@ -168,9 +174,13 @@ async def settle_answer(world: World, faults: Iterable[Fault], right: Response) 
 
 
 def read_fault(entry: Entry, kind: str) -> Response | None:
-    """The answer that a `status` fault puts in the place of a read (poll, result, download) of this request."""
+    """What a `status` fault answers in the place of a read (poll, result, download) of this request."""
     for fault in entry.faults:
-        if fault.kind == "status" and fault.args["on"] == kind and entry.reads[f"fault {kind}"] < fault.number("count"):
+        if (
+            fault.kind == "status"
+            and fault.args["on"] == kind
+            and entry.reads[f"fault {kind}"] < fault.number("count")
+        ):
             entry.reads[f"fault {kind}"] += 1
             return spoiled(fault)
     return None

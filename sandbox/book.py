@@ -1,7 +1,7 @@
 """The book: every request the sandbox has seen, what became of it, and what it billed.
 
-It is the truth that tests compare a ledger with: POSTs, accepted requests and bills are counted apart, so that a
-request that was sent twice shows up as two POSTs, and one that was paid twice as two bills.
+It is the truth that tests compare a ledger with: POSTs, accepted requests and bills are counted apart, so
+that a request that was sent twice shows up as two POSTs, and one that was paid twice as two bills.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ class Book:
         self.totals: dict[str, Totals] = {"fal": Totals(), "replicate": Totals()}
 
     def note_post(self, provider: Provider, endpoint: str, given: Any, webhook_url: str | None) -> int:
-        """Count one POST; how many equal ones (endpoint, input, webhook URL) there have been, this one included."""
+        """Count one POST; how many equal ones (endpoint, input, webhook URL) there have been by now."""
         self.totals[provider].posts += 1
         canonical = json.dumps([provider, endpoint, given, webhook_url], sort_keys=True, default=str)
         digest = hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The models that the sandbox plays: their input schemas, how an input is read, what they cost, how long they take."""
+"""The models that the sandbox plays: their inputs, how those are read, what they cost, how long they take."""
 
 from __future__ import annotations
 
@@ -72,8 +72,9 @@ def nothing_more(filled: Mapping[str, Any]) -> list[Problem]:
 class Model:
     """One endpoint of one provider.
 
-    `family` says which fields a fal result has, `single` that a Replicate output is one string instead of a list,
-    `flags` that flagged pictures are delivered and billed (False: refused), `orders` which faults a test model has.
+    `family` says which fields a fal result has, `single` that a Replicate output is one string instead of a
+    list, `flags` that flagged pictures are delivered and billed (False: refused), `orders` which faults a
+    test model has.
     """
 
     provider: Provider
@@ -90,7 +91,7 @@ class Model:
     official: bool = True
     version: str = "hidden"
     edits: bool = False
-    extra: Extra = nothing_more
+    more_rules: Extra = nothing_more
     orders: tuple[tuple[str, Mapping[str, Any]], ...] = ()
 
 

@@ -1,4 +1,4 @@
-"""fal's endpoints: input schemas from fal's public OpenAPI documents, prices from its model pages (November 2026)."""
+"""fal's endpoints: inputs from its public OpenAPI documents, prices from its model pages (November 2026)."""
 
 from __future__ import annotations
 
@@ -157,7 +157,9 @@ def _size_problem(message: str, value: Any) -> Problem:
 GPT_SIZE = Field("image_size", "size", default="landscape_4_3", choices=("auto",), high=3840)
 GPT_EDIT_SIZE = Field("image_size", "size", default="auto", choices=("auto",), high=3840)
 GPT_QUALITY = Field("quality", "choice", default="high", choices=("auto", "low", "medium", "high"))
-SEEDREAM_SIZE = Field("image_size", "size", default={"width": 2048, "height": 2048}, choices=("auto", "auto_2K", "auto_4K"))
+SEEDREAM_SIZE = Field(
+    "image_size", "size", default={"width": 2048, "height": 2048}, choices=("auto", "auto_2K", "auto_4K")
+)
 
 _FLUX = (PROMPT, IMAGE_SIZE, SEED, COUNT, CHECKER, JPEG_OR_PNG, ACCELERATION, SYNC_MODE, _guidance(1, 20))
 
@@ -166,35 +168,86 @@ def _flux_models() -> list[Model]:
     picture = Field("image_url", "url", required=True, low=1)
     return [
         Model(
-            "fal", "fal-ai/flux/schnell", (*_FLUX, _steps(4, 1, 12)), _read_sized,
-            per_megapixel("0.003"), "megapixels", "0.003", Pace(0.2, 0.6, 4), flags=True,
+            "fal",
+            "fal-ai/flux/schnell",
+            (*_FLUX, _steps(4, 1, 12)),
+            _read_sized,
+            per_megapixel("0.003"),
+            "megapixels",
+            "0.003",
+            Pace(0.2, 0.6, 4),
+            flags=True,
         ),
         Model(
-            "fal", "fal-ai/flux/dev", (*_FLUX, _steps(28, 1, 50)), _read_sized,
-            per_megapixel("0.025"), "megapixels", "0.025", Pace(0.3, 2.2, 28), flags=True,
+            "fal",
+            "fal-ai/flux/dev",
+            (*_FLUX, _steps(28, 1, 50)),
+            _read_sized,
+            per_megapixel("0.025"),
+            "megapixels",
+            "0.025",
+            Pace(0.3, 2.2, 28),
+            flags=True,
         ),
         Model(
-            "fal", "fal-ai/flux/dev/image-to-image",
+            "fal",
+            "fal-ai/flux/dev/image-to-image",
             (
-                PROMPT, picture, Field("strength", "number", default=0.95, low=0.01, high=1), _steps(40, 10, 50),
-                _guidance(1, 20), SEED, COUNT, CHECKER, JPEG_OR_PNG, ACCELERATION, SYNC_MODE,
+                PROMPT,
+                picture,
+                Field("strength", "number", default=0.95, low=0.01, high=1),
+                _steps(40, 10, 50),
+                _guidance(1, 20),
+                SEED,
+                COUNT,
+                CHECKER,
+                JPEG_OR_PNG,
+                ACCELERATION,
+                SYNC_MODE,
             ),
-            _read_following, per_megapixel("0.03"), "megapixels", "0.03", Pace(0.3, 2.8, 40), flags=True, edits=True,
+            _read_following,
+            per_megapixel("0.03"),
+            "megapixels",
+            "0.03",
+            Pace(0.3, 2.8, 40),
+            flags=True,
+            edits=True,
         ),
         Model(
-            "fal", "fal-ai/flux-pro/v1.1",
-            (PROMPT, IMAGE_SIZE, SEED, COUNT, JPEG_OR_PNG, _tolerance("2"), ENHANCE, SYNC_MODE), _read_sized,
-            per_megapixel("0.04"), "megapixels", "0.04", Pace(0.3, 3.2, 25), flags=True,
+            "fal",
+            "fal-ai/flux-pro/v1.1",
+            (PROMPT, IMAGE_SIZE, SEED, COUNT, JPEG_OR_PNG, _tolerance("2"), ENHANCE, SYNC_MODE),
+            _read_sized,
+            per_megapixel("0.04"),
+            "megapixels",
+            "0.04",
+            Pace(0.3, 3.2, 25),
+            flags=True,
         ),
         Model(
-            "fal", "fal-ai/flux-pro/kontext",
+            "fal",
+            "fal-ai/flux-pro/kontext",
             (
-                PROMPT, picture, Field("aspect_ratio", "choice", choices=RATIOS), _guidance(1, 20), SEED, COUNT,
-                JPEG_OR_PNG, _tolerance("2"), ENHANCE, SYNC_MODE,
+                PROMPT,
+                picture,
+                Field("aspect_ratio", "choice", choices=RATIOS),
+                _guidance(1, 20),
+                SEED,
+                COUNT,
+                JPEG_OR_PNG,
+                _tolerance("2"),
+                ENHANCE,
+                SYNC_MODE,
             ),
-            _read_following, per_image("0.04"), "images", "0.04", Pace(0.4, 4.0, 30), flags=True, edits=True,
+            _read_following,
+            per_image("0.04"),
+            "images",
+            "0.04",
+            Pace(0.4, 4.0, 30),
+            flags=True,
+            edits=True,
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _partner_models() -> list[Model]:
@@ -202,41 +255,89 @@ def _partner_models() -> list[Model]:
     pictures = Field("image_urls", "urls", required=True, low=1, high=16)
     return [
         Model(
-            "fal", "openai/gpt-image-2", (*gpt, GPT_SIZE), _read_gpt, gpt_image_2_fal, "units", "1",
-            Pace(1.5, 6.5, 10), family="gpt", extra=_gpt_limits,
+            "fal",
+            "openai/gpt-image-2",
+            (*gpt, GPT_SIZE),
+            _read_gpt,
+            gpt_image_2_fal,
+            "units",
+            "1",
+            Pace(1.5, 6.5, 10),
+            family="gpt",
+            more_rules=_gpt_limits,
         ),
         Model(
-            "fal", "openai/gpt-image-2/edit", (*gpt, GPT_EDIT_SIZE, pictures, Field("mask_url", "url")), _read_gpt,
-            gpt_image_2_fal, "units", "1", Pace(1.5, 7.5, 10), family="gpt", extra=_gpt_limits, edits=True,
+            "fal",
+            "openai/gpt-image-2/edit",
+            (*gpt, GPT_EDIT_SIZE, pictures, Field("mask_url", "url")),
+            _read_gpt,
+            gpt_image_2_fal,
+            "units",
+            "1",
+            Pace(1.5, 7.5, 10),
+            family="gpt",
+            more_rules=_gpt_limits,
+            edits=True,
         ),
         Model(
-            "fal", "fal-ai/nano-banana",
+            "fal",
+            "fal-ai/nano-banana",
             (
-                PROMPT, Field("aspect_ratio", "choice", default="1:1", choices=BANANA_RATIOS), COUNT, ANY_FORMAT,
-                _tolerance("4"), SEED, Field("limit_generations", "flag", default=True), SYNC_MODE,
+                PROMPT,
+                Field("aspect_ratio", "choice", default="1:1", choices=BANANA_RATIOS),
+                COUNT,
+                ANY_FORMAT,
+                _tolerance("4"),
+                SEED,
+                Field("limit_generations", "flag", default=True),
+                SYNC_MODE,
             ),
-            _read_banana, per_image("0.039"), "images", "0.039", Pace(0.5, 4.0, 8), family="banana",
+            _read_banana,
+            per_image("0.039"),
+            "images",
+            "0.039",
+            Pace(0.5, 4.0, 8),
+            family="banana",
         ),
         Model(
-            "fal", "fal-ai/bytedance/seedream/v4/text-to-image",
+            "fal",
+            "fal-ai/bytedance/seedream/v4/text-to-image",
             (
-                PROMPT, SEEDREAM_SIZE, Field("num_images", "integer", default=1, low=1, high=6),
-                Field("max_images", "integer", default=1, low=1, high=6), SEED, CHECKER,
-                Field("enhance_prompt_mode", "choice", default="standard", choices=("standard", "fast")), SYNC_MODE,
+                PROMPT,
+                SEEDREAM_SIZE,
+                Field("num_images", "integer", default=1, low=1, high=6),
+                Field("max_images", "integer", default=1, low=1, high=6),
+                SEED,
+                CHECKER,
+                Field("enhance_prompt_mode", "choice", default="standard", choices=("standard", "fast")),
+                SYNC_MODE,
             ),
-            _read_seedream, per_image("0.03"), "images", "0.03", Pace(0.5, 3.5, 12), family="seedream",
-            extra=_seedream_limits,
+            _read_seedream,
+            per_image("0.03"),
+            "images",
+            "0.03",
+            Pace(0.5, 3.5, 12),
+            family="seedream",
+            more_rules=_seedream_limits,
         ),
-    ]  # fmt: skip
+    ]
 
 
 def fal_models() -> dict[str, Model]:
     """Every fal endpoint that the sandbox knows, by id."""
     tests = [
         Model(
-            "fal", endpoint, (*_FLUX, _steps(4, 1, 50)), _read_sized, per_image(TEST_PRICE_USD), "images",
-            TEST_PRICE_USD, pace_of_test(endpoint), flags=True, orders=orders,
+            "fal",
+            endpoint,
+            (*_FLUX, _steps(4, 1, 50)),
+            _read_sized,
+            per_image(TEST_PRICE_USD),
+            "images",
+            TEST_PRICE_USD,
+            pace_of_test(endpoint),
+            flags=True,
+            orders=orders,
         )
         for endpoint, orders in TEST_ORDERS.items()
-    ]  # fmt: skip
+    ]
     return {model.endpoint: model for model in (*_flux_models(), *_partner_models(), *tests)}

@@ -1,4 +1,4 @@
-"""Replicate's models: input schemas from Replicate's public model schemas, prices from its pricing page (November 2026)."""
+"""Replicate's models: inputs from its public model schemas, prices from its pricing page (November 2026)."""
 
 from __future__ import annotations
 
@@ -27,14 +27,35 @@ FLUX_RATIOS = ("1:1", "16:9", "21:9", "3:2", "2:3", "4:5", "5:4", "3:4", "4:3", 
 PRO_RATIOS = ("custom", "1:1", "16:9", "3:2", "2:3", "4:5", "5:4", "9:16", "3:4", "4:3")
 KONTEXT_RATIOS = ("match_input_image", *FLUX_RATIOS, "2:1", "1:2")
 GPT_SIZES: Mapping[str, tuple[int, int]] = {
-    "1:1": (1024, 1024), "3:2": (1536, 1024), "2:3": (1024, 1536), "4:3": (1536, 1152), "3:4": (1152, 1536),
-    "16:9": (2048, 1152), "9:16": (1152, 2048), "auto": (1024, 1024), "1024x1024": (1024, 1024),
-    "1536x1024": (1536, 1024), "1024x1536": (1024, 1536), "1536x1152": (1536, 1152), "1152x1536": (1152, 1536),
-    "2048x2048": (2048, 2048), "2048x1152": (2048, 1152), "1152x2048": (1152, 2048), "3840x2160": (3840, 2160),
+    "1:1": (1024, 1024),
+    "3:2": (1536, 1024),
+    "2:3": (1024, 1536),
+    "4:3": (1536, 1152),
+    "3:4": (1152, 1536),
+    "16:9": (2048, 1152),
+    "9:16": (1152, 2048),
+    "auto": (1024, 1024),
+    "1024x1024": (1024, 1024),
+    "1536x1024": (1536, 1024),
+    "1024x1536": (1024, 1536),
+    "1536x1152": (1536, 1152),
+    "1152x1536": (1152, 1536),
+    "2048x2048": (2048, 2048),
+    "2048x1152": (2048, 1152),
+    "1152x2048": (1152, 2048),
+    "3840x2160": (3840, 2160),
     "2160x3840": (2160, 3840),
-}  # fmt: skip
+}
 GPT_PRICES_USD = {"low": "0.012", "medium": "0.047", "high": "0.128", "auto": "0.128"}
-SCHEDULERS = ("DDIM", "DPMSolverMultistep", "HeunDiscrete", "KarrasDPM", "K_EULER_ANCESTRAL", "K_EULER", "PNDM")
+SCHEDULERS = (
+    "DDIM",
+    "DPMSolverMultistep",
+    "HeunDiscrete",
+    "KarrasDPM",
+    "K_EULER_ANCESTRAL",
+    "K_EULER",
+    "PNDM",
+)
 
 WEBP_JPG_PNG = Field("output_format", "choice", default="webp", choices=("webp", "jpg", "png"))
 OUTPUT_QUALITY = Field("output_quality", "integer", default=80, low=0, high=100)
@@ -104,7 +125,15 @@ def _read_kontext(filled: Mapping[str, Any]) -> Ask:
 def _kontext_tolerance(filled: Mapping[str, Any]) -> list[Problem]:
     if filled["input_image"] and filled["safety_tolerance"] > 2:
         message = "safety_tolerance must be at most 2 when input_image is used"
-        return [Problem(("body", "safety_tolerance"), "less_than_equal", message, {"le": 2}, filled["safety_tolerance"])]
+        return [
+            Problem(
+                ("body", "safety_tolerance"),
+                "less_than_equal",
+                message,
+                {"le": 2},
+                filled["safety_tolerance"],
+            )
+        ]
     return []
 
 
@@ -158,115 +187,208 @@ def _read_seedream(filled: Mapping[str, Any]) -> Ask:
 
 def _flux_fields(steps_default: int, steps_max: int) -> tuple[Field, ...]:
     return (
-        PROMPT, Field("aspect_ratio", "choice", default="1:1", choices=FLUX_RATIOS), OUTPUTS,
-        Field("num_inference_steps", "integer", default=steps_default, low=1, high=steps_max), SEED, WEBP_JPG_PNG,
-        OUTPUT_QUALITY, NO_CHECKER, Field("go_fast", "flag", default=True),
+        PROMPT,
+        Field("aspect_ratio", "choice", default="1:1", choices=FLUX_RATIOS),
+        OUTPUTS,
+        Field("num_inference_steps", "integer", default=steps_default, low=1, high=steps_max),
+        SEED,
+        WEBP_JPG_PNG,
+        OUTPUT_QUALITY,
+        NO_CHECKER,
+        Field("go_fast", "flag", default=True),
         Field("megapixels", "choice", default="1", choices=("1", "0.25")),
-    )  # fmt: skip
+    )
 
 
 def _flux_models() -> list[Model]:
     upsampling = Field("prompt_upsampling", "flag", default=False)
     return [
         Model(
-            "replicate", "black-forest-labs/flux-schnell", _flux_fields(4, 4), _read_flux, per_image("0.003"),
-            "image_output_count", "0.003", Pace(0.2, 0.6, 4),
+            "replicate",
+            "black-forest-labs/flux-schnell",
+            _flux_fields(4, 4),
+            _read_flux,
+            per_image("0.003"),
+            "image_output_count",
+            "0.003",
+            Pace(0.2, 0.6, 4),
         ),
         Model(
-            "replicate", "black-forest-labs/flux-dev",
+            "replicate",
+            "black-forest-labs/flux-dev",
             (
-                *_flux_fields(28, 50), Field("image", "url"), Field("guidance", "number", default=3, low=0, high=10),
+                *_flux_fields(28, 50),
+                Field("image", "url"),
+                Field("guidance", "number", default=3, low=0, high=10),
                 Field("prompt_strength", "number", default=0.8, low=0, high=1),
             ),
-            _read_flux, per_image("0.025"), "image_output_count", "0.025", Pace(0.3, 2.2, 28), edits=True,
+            _read_flux,
+            per_image("0.025"),
+            "image_output_count",
+            "0.025",
+            Pace(0.3, 2.2, 28),
+            edits=True,
         ),
         Model(
-            "replicate", "black-forest-labs/flux-1.1-pro",
+            "replicate",
+            "black-forest-labs/flux-1.1-pro",
             (
-                PROMPT, Field("image_prompt", "url"),
-                Field("aspect_ratio", "choice", default="1:1", choices=PRO_RATIOS), _edge("width", 256, 1440),
-                _edge("height", 256, 1440), TOLERANCE, SEED, upsampling, WEBP_JPG_PNG, OUTPUT_QUALITY,
+                PROMPT,
+                Field("image_prompt", "url"),
+                Field("aspect_ratio", "choice", default="1:1", choices=PRO_RATIOS),
+                _edge("width", 256, 1440),
+                _edge("height", 256, 1440),
+                TOLERANCE,
+                SEED,
+                upsampling,
+                WEBP_JPG_PNG,
+                OUTPUT_QUALITY,
             ),
-            _read_pro, per_image("0.04"), "image_output_count", "0.04", Pace(0.3, 3.2, 25), single=True,
+            _read_pro,
+            per_image("0.04"),
+            "image_output_count",
+            "0.04",
+            Pace(0.3, 3.2, 25),
+            single=True,
         ),
         Model(
-            "replicate", "black-forest-labs/flux-kontext-pro",
+            "replicate",
+            "black-forest-labs/flux-kontext-pro",
             (
-                PROMPT, Field("input_image", "url"),
-                Field("aspect_ratio", "choice", default="match_input_image", choices=KONTEXT_RATIOS), upsampling, SEED,
+                PROMPT,
+                Field("input_image", "url"),
+                Field("aspect_ratio", "choice", default="match_input_image", choices=KONTEXT_RATIOS),
+                upsampling,
+                SEED,
                 Field("output_format", "choice", default="png", choices=("jpg", "png")),
                 Field("safety_tolerance", "integer", default=2, low=0, high=6),
             ),
-            _read_kontext, per_image("0.04"), "image_output_count", "0.04", Pace(0.4, 4.0, 30), single=True,
-            extra=_kontext_tolerance, edits=True,
+            _read_kontext,
+            per_image("0.04"),
+            "image_output_count",
+            "0.04",
+            Pace(0.4, 4.0, 30),
+            single=True,
+            more_rules=_kontext_tolerance,
+            edits=True,
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _gpt_model() -> Model:
     fields = (
-        PROMPT, Field("quality", "choice", default="auto", choices=("low", "medium", "high", "auto")),
+        PROMPT,
+        Field("quality", "choice", default="auto", choices=("low", "medium", "high", "auto")),
         Field("aspect_ratio", "choice", default="1:1", choices=tuple(GPT_SIZES)),
-        Field("input_images", "urls", high=16), Field("number_of_images", "integer", default=1, low=1, high=10),
+        Field("input_images", "urls", high=16),
+        Field("number_of_images", "integer", default=1, low=1, high=10),
         Field("background", "choice", default="auto", choices=("auto", "transparent", "opaque")),
         Field("moderation", "choice", default="auto", choices=("auto", "low")),
         Field("output_format", "choice", default="webp", choices=("png", "jpeg", "webp")),
-        Field("output_compression", "integer", default=90, low=0, high=100), Field("user_id", "text"),
+        Field("output_compression", "integer", default=90, low=0, high=100),
+        Field("user_id", "text"),
         Field("openai_api_key", "text", secret=True),
-    )  # fmt: skip
+    )
     return Model(
-        "replicate", "openai/gpt-image-2", fields, _read_gpt, per_image_by_quality(GPT_PRICES_USD),
-        "image_output_count", GPT_PRICES_USD["high"], Pace(1.5, 6.5, 10), edits=True,
-    )  # fmt: skip
+        "replicate",
+        "openai/gpt-image-2",
+        fields,
+        _read_gpt,
+        per_image_by_quality(GPT_PRICES_USD),
+        "image_output_count",
+        GPT_PRICES_USD["high"],
+        Pace(1.5, 6.5, 10),
+        edits=True,
+    )
 
 
 def _sdxl_model() -> Model:
     fields = (
         Field("prompt", "text", default="An astronaut riding a rainbow unicorn"),
-        Field("negative_prompt", "text", default=""), Field("image", "url"), Field("mask", "url"),
+        Field("negative_prompt", "text", default=""),
+        Field("image", "url"),
+        Field("mask", "url"),
         Field("width", "integer", default=1024, low=64, high=2048),
-        Field("height", "integer", default=1024, low=64, high=2048), OUTPUTS,
+        Field("height", "integer", default=1024, low=64, high=2048),
+        OUTPUTS,
         Field("scheduler", "choice", default="K_EULER", choices=SCHEDULERS),
         Field("num_inference_steps", "integer", default=50, low=1, high=500),
         Field("guidance_scale", "number", default=7.5, low=1, high=50),
-        Field("prompt_strength", "number", default=0.8, low=0, high=1), SEED,
-        Field("refine", "choice", default="no_refiner",
-              choices=("no_refiner", "expert_ensemble_refiner", "base_image_refiner")),
-        Field("high_noise_frac", "number", default=0.8, low=0, high=1), Field("refine_steps", "integer", low=1),
-        Field("apply_watermark", "flag", default=True), Field("lora_scale", "number", default=0.6, low=0, high=1),
-        Field("replicate_weights", "text"), NO_CHECKER,
-    )  # fmt: skip
+        Field("prompt_strength", "number", default=0.8, low=0, high=1),
+        SEED,
+        Field(
+            "refine",
+            "choice",
+            default="no_refiner",
+            choices=("no_refiner", "expert_ensemble_refiner", "base_image_refiner"),
+        ),
+        Field("high_noise_frac", "number", default=0.8, low=0, high=1),
+        Field("refine_steps", "integer", low=1),
+        Field("apply_watermark", "flag", default=True),
+        Field("lora_scale", "number", default=0.6, low=0, high=1),
+        Field("replicate_weights", "text"),
+        NO_CHECKER,
+    )
     return Model(
-        "replicate", "stability-ai/sdxl", fields, _read_sdxl, per_second(GPU_L40S_USD_PER_SECOND), "seconds",
-        str(GPU_L40S_USD_PER_SECOND), Pace(0.8, 2.6, 50), official=False, version=SDXL_VERSION, edits=True,
-    )  # fmt: skip
+        "replicate",
+        "stability-ai/sdxl",
+        fields,
+        _read_sdxl,
+        per_second(GPU_L40S_USD_PER_SECOND),
+        "seconds",
+        str(GPU_L40S_USD_PER_SECOND),
+        Pace(0.8, 2.6, 50),
+        official=False,
+        version=SDXL_VERSION,
+        edits=True,
+    )
 
 
 def _seedream_model() -> Model:
     fields = (
-        PROMPT, Field("image_input", "urls", high=10),
+        PROMPT,
+        Field("image_input", "urls", high=10),
         Field("size", "choice", default="2K", choices=("1K", "2K", "4K", "custom")),
-        _edge("width", 1024, 4096, 2048), _edge("height", 1024, 4096, 2048),
-        Field("aspect_ratio", "choice", default="match_input_image",
-              choices=("match_input_image", "1:1", "4:3", "3:4", "16:9", "9:16", "3:2", "2:3", "21:9")),
+        _edge("width", 1024, 4096, 2048),
+        _edge("height", 1024, 4096, 2048),
+        Field(
+            "aspect_ratio",
+            "choice",
+            default="match_input_image",
+            choices=("match_input_image", "1:1", "4:3", "3:4", "16:9", "9:16", "3:2", "2:3", "21:9"),
+        ),
         Field("max_images", "integer", default=1, low=1, high=15),
         Field("sequential_image_generation", "choice", default="disabled", choices=("disabled", "auto")),
         Field("enhance_prompt", "flag", default=True),
-    )  # fmt: skip
+    )
     return Model(
-        "replicate", "bytedance/seedream-4", fields, _read_seedream, per_image("0.03"), "image_output_count", "0.03",
-        Pace(0.5, 3.5, 12), edits=True,
-    )  # fmt: skip
+        "replicate",
+        "bytedance/seedream-4",
+        fields,
+        _read_seedream,
+        per_image("0.03"),
+        "image_output_count",
+        "0.03",
+        Pace(0.5, 3.5, 12),
+        edits=True,
+    )
 
 
 def replicate_models() -> dict[str, Model]:
     """Every Replicate model that the sandbox knows, by owner/name."""
     tests = [
         Model(
-            "replicate", endpoint, _flux_fields(4, 50), _read_flux, per_image(TEST_PRICE_USD), "image_output_count",
-            TEST_PRICE_USD, pace_of_test(endpoint), orders=orders,
+            "replicate",
+            endpoint,
+            _flux_fields(4, 50),
+            _read_flux,
+            per_image(TEST_PRICE_USD),
+            "image_output_count",
+            TEST_PRICE_USD,
+            pace_of_test(endpoint),
+            orders=orders,
         )
         for endpoint, orders in TEST_ORDERS.items()
-    ]  # fmt: skip
+    ]
     everything = (*_flux_models(), _gpt_model(), _sdxl_model(), _seedream_model(), *tests)
     return {model.endpoint: model for model in everything}

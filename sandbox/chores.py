@@ -28,7 +28,7 @@ class Chores:
         failure = task.exception()
         if failure is not None:
             self.failures.append(failure)
-            print(f"sandbox: a background task failed: {failure!r}", file=sys.stderr)
+            sys.stderr.write(f"sandbox: a background task failed: {failure!r}\n")
 
     async def stop(self) -> None:
         """Cancel what still runs and wait until it has ended. Stopping twice is harmless."""

@@ -19,7 +19,7 @@ class Dice:
         return hashlib.sha256(b"|".join([self._secret, *(str(part).encode() for part in parts)])).digest()
 
     def next_number(self) -> int:
-        """1, 2, 3 …"""
+        """The next of 1, 2, 3 and so on."""
         self._count += 1
         return self._count
 

@@ -1,7 +1,7 @@
-"""The pictures: small landscapes whose colours and hills come from what was asked, with the request written on them.
+"""The pictures: landscapes whose colours and hills come from the request, which is written on them.
 
-Everything on a picture is decided by its recipe, so the same recipe gives the same bytes, and pictures need not be
-kept: they are drawn again when somebody downloads them again.
+Everything on a picture is decided by its recipe, so the same recipe gives the same bytes, and pictures need
+not be kept: they are drawn again when somebody downloads them again.
 """
 
 from __future__ import annotations
@@ -85,7 +85,9 @@ class Painter:
         return picture
 
     def _font(self, size_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-        fonts: dict[int, ImageFont.FreeTypeFont | ImageFont.ImageFont] | None = getattr(self._local, "fonts", None)
+        fonts: dict[int, ImageFont.FreeTypeFont | ImageFont.ImageFont] | None = getattr(
+            self._local, "fonts", None
+        )
         if fonts is None or len(fonts) > 64:
             fonts = self._local.fonts = {}
         if size_px not in fonts:
@@ -124,7 +126,7 @@ def encode(picture: Image.Image, picture_format: Format) -> bytes:
 
 
 def measure(data: bytes) -> tuple[tuple[int, int], bytes]:
-    """Size of an input picture in pixels, and a JPEG thumbnail of it. Raises OSError or ValueError if undecodable."""
+    """Size of an input picture in pixels, and a thumbnail. Raises OSError or ValueError if undecodable."""
     with Image.open(io.BytesIO(data)) as picture:
         size = picture.size
         if size[0] * size[1] > PIXELS_MAX:
@@ -176,8 +178,10 @@ def _inlay(picture: Image.Image, thumbnail: bytes, palette: tuple[Colour, ...]) 
     left, top = (picture.width - size[0]) // 2, picture.height * 5 // 100
     frame_px = max(2, min(picture.size) // 90)
     pen = ImageDraw.Draw(picture)
-    pen.rectangle((left - frame_px, top - frame_px, left + size[0] + frame_px - 1, top + size[1] + frame_px - 1),
-                  fill=(255, 252, 245))  # fmt: skip
+    pen.rectangle(
+        (left - frame_px, top - frame_px, left + size[0] + frame_px - 1, top + size[1] + frame_px - 1),
+        fill=(255, 252, 245),
+    )
     picture.paste(inlay, (left, top))
 
 

@@ -1,4 +1,4 @@
-"""fal's platform API: prices, billing events, the list of requests by endpoint, usage, addresses of webhook senders."""
+"""fal's platform API: prices, billing events, usage, requests by endpoint, senders of webhooks."""
 
 from __future__ import annotations
 
@@ -101,8 +101,12 @@ class FalPlatform:
                 units = Decimal(str(quantity.get("unit_quantity", quantity.get("call_quantity"))))
                 total += units * Decimal(self._world.fal[endpoint].unit_price)
         except (ValueError, KeyError, TypeError, AttributeError, InvalidOperation):
-            return failure(400, "validation_error", "estimate_type and known endpoints with quantities are required")
-        return as_json({"estimate_type": wish.get("estimate_type"), "total_cost": number(total), "currency": "USD"})
+            return failure(
+                400, "validation_error", "estimate_type and known endpoints with quantities are required"
+            )
+        return as_json(
+            {"estimate_type": wish.get("estimate_type"), "total_cost": number(total), "currency": "USD"}
+        )
 
     async def billing_events(self, request: Request) -> Response:
         """What was charged for each request: late, and with gaps where those were chosen."""
@@ -118,10 +122,11 @@ class FalPlatform:
         except BadQuery as error:
             return failure(400, "validation_error", str(error))
         endpoints = set(_listed(request, "endpoint_id"))
-        found = []
-        for entry in self._billed(start, end):
-            if (not ids or entry.id in ids) and (not endpoints or entry.model.endpoint in endpoints):
-                found.append(self._event(entry))
+        found = [
+            self._event(entry)
+            for entry in self._billed(start, end)
+            if (not ids or entry.id in ids) and (not endpoints or entry.model.endpoint in endpoints)
+        ]
         return _page("billing_events", found, offset, limit)
 
     def _billed(self, start: datetime, end: datetime) -> Iterable[Entry]:
@@ -140,7 +145,8 @@ class FalPlatform:
 
     def _event(self, entry: Entry) -> dict[str, Any]:
         charge = entry.charge
-        assert charge is not None and entry.ended_at is not None
+        assert charge is not None
+        assert entry.ended_at is not None
         cost = number(charge.units * charge.unit_price_usd)
         return {
             "request_id": entry.id,
@@ -174,7 +180,9 @@ class FalPlatform:
             cost = number(quantity * Decimal(model.unit_price))
             row = {"endpoint_id": endpoint, "unit": model.unit, "quantity": number(quantity)}
             row |= {"unit_price": number(Decimal(model.unit_price)), "percent_discount": 0, "cost": cost}
-            rows.append(row | {"cost_subtotal": cost, "cost_discount": 0, "cost_total": cost, "currency": "USD"})
+            rows.append(
+                row | {"cost_subtotal": cost, "cost_discount": 0, "cost_total": cost, "currency": "USD"}
+            )
         return _page("summary", rows, 0, EVENTS_MAX)
 
     async def by_endpoint(self, request: Request) -> Response:

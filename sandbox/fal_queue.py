@@ -129,7 +129,7 @@ class FalQueue:
         return answer
 
     async def cancel(self, request: Request) -> Response:
-        """200 taken out of the queue, 202 asked while running (it may finish and bill), 400 too late, 404 unknown."""
+        """200 taken out of the queue, 202 asked while running (it may finish and bill), 400 too late."""
         entry = self._entry(request)
         if isinstance(entry, Response):
             return entry
@@ -183,7 +183,9 @@ class FalQueue:
             return as_json({"detail": f"Application '{endpoint}' not found"}, 404)
         prompt = given.get("prompt")
         try:
-            faults = world.faults.claim("fal", endpoint, prompt if isinstance(prompt, str) else "", model.orders)
+            faults = world.faults.claim(
+                "fal", endpoint, prompt if isinstance(prompt, str) else "", model.orders
+            )
         except FaultError as error:
             return as_json({"detail": str(error)}, 400)
         for fault in faults:
@@ -195,16 +197,23 @@ class FalQueue:
             return as_json({"detail": "The queue of this endpoint is too long"}, 429)
         entry = self._entry_of(request, model, given, faults, webhook_url)
         if entry.problems and world.options.fal_validates_on_submit:
-            return as_json({"detail": [detail(one) for one in entry.problems]}, 422, {"X-Fal-Retryable": "false"})
+            return as_json(
+                {"detail": [detail(one) for one in entry.problems]}, 422, {"X-Fal-Retryable": "false"}
+            )
         return entry, faults
 
     def _entry_of(
-        self, request: Request, model: Model, given: Mapping[str, Any], faults: list[Fault], webhook_url: str | None
+        self,
+        request: Request,
+        model: Model,
+        given: Mapping[str, Any],
+        faults: list[Fault],
+        webhook_url: str | None,
     ) -> Entry:
         world = self._world
         filled, problems = check(model.fields, given)
         if not problems:
-            problems = model.extra(filled)
+            problems = model.more_rules(filled)
         ask: Ask | None = None if problems else model.read(filled)
         number = world.dice.next_number()
         request_id = world.dice.fal_id(number)

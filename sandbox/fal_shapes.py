@@ -1,4 +1,4 @@
-"""fal's JSON: submit answers, status objects, results, webhook bodies, and where a request's files are served."""
+"""fal's JSON: submit answers, status objects, results, webhook bodies, and addresses of files."""
 
 from __future__ import annotations
 
@@ -140,14 +140,25 @@ def image_of(world: World, entry: Entry, index: int) -> dict[str, Any]:
     picture = entry.pictures[index]
     url = file_url(world, entry, index)
     if entry.fault("null_sizes") is not None or entry.model.family == "banana":
-        return {"url": url, "content_type": None, "file_name": None, "file_size": None, "width": None, "height": None}
+        return {
+            "url": url,
+            "content_type": None,
+            "file_name": None,
+            "file_size": None,
+            "width": None,
+            "height": None,
+        }
     kind = CONTENT_KINDS[entry.ask.format]
     return {"url": url, "content_type": kind, "width": picture.width_px, "height": picture.height_px}
 
 
 def billable_units(entry: Entry) -> str | None:
     """The header's value, or None when there is no such header."""
-    if entry.fault("bill_missing") is not None or entry.outcome is not Outcome.SUCCEEDED or entry.charge is None:
+    if (
+        entry.fault("bill_missing") is not None
+        or entry.outcome is not Outcome.SUCCEEDED
+        or entry.charge is None
+    ):
         return None
     if entry.fault("bill_zero") is not None:
         return "0"
@@ -168,7 +179,7 @@ def result_is_gone(world: World, entry: Entry, size_bytes: int) -> bool:
 
 
 def webhook_body(world: World, entry: Entry) -> Mapping[str, Any]:
-    """What fal posts to the caller when a request has ended. Pictures sent inline are left out as not serializable."""
+    """What fal posts to the caller when a request has ended; a result with inline pictures is left out."""
     body: dict[str, Any] = {"request_id": entry.id, "gateway_request_id": entry.gateway_id}
     if entry.failure is not None:
         return body | {
@@ -178,5 +189,12 @@ def webhook_body(world: World, entry: Entry) -> Mapping[str, Any]:
         }
     inline = entry.ask is not None and entry.ask.inline
     if entry.fault("null_payload_webhook") is not None or inline:
-        return body | {"status": "OK", "payload": None, "payload_error": "Response payload is not JSON serializable."}
-    return body | {"status": "OK", "payload": output_with(entry, [image_of(world, entry, n) for n in range(len(entry.pictures))])}
+        return body | {
+            "status": "OK",
+            "payload": None,
+            "payload_error": "Response payload is not JSON serializable.",
+        }
+    return body | {
+        "status": "OK",
+        "payload": output_with(entry, [image_of(world, entry, n) for n in range(len(entry.pictures))]),
+    }

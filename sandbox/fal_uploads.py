@@ -1,4 +1,4 @@
-"""fal's uploads, as fal-client 1.0.3 makes them: a CDN token, one POST, parts for large files, and the older way."""
+"""fal's uploads, as fal-client 1.0.3 makes them: a CDN token, one POST, parts, and the older way."""
 
 from __future__ import annotations
 
@@ -63,7 +63,9 @@ class FalUploads:
         if refused is not None:
             return refused
         wish = json.loads(await request.body())
-        upload = self._new(request, str(wish.get("file_name") or DEFAULT_NAME), str(wish.get("content_type")), b"")
+        upload = self._new(
+            request, str(wish.get("file_name") or DEFAULT_NAME), str(wish.get("content_type")), b""
+        )
         self._world.uploads.add(upload)
         return as_json({"upload_url": upload.url, "file_url": upload.url})
 

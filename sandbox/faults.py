@@ -1,7 +1,8 @@
 """Faults that can be ordered from the sandbox: their kinds, who gets them, and how a prompt can order one.
 
-A fault is ordered for the requests that match it (`POST /admin/faults`), written into a prompt as ``[[fault:kind a=b]]``
-when the sandbox was started with `--prompt-faults`, or belongs to a test model. Each order hits `times` requests.
+A fault is ordered for the requests that match it (`POST /admin/faults`), written into a prompt as
+``[[fault:kind a=b]]`` when the sandbox was started with `--prompt-faults`, or belongs to a test model. Each
+order hits `times` requests.
 """
 
 from __future__ import annotations
@@ -22,15 +23,22 @@ KINDS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "hang_after_accept": ("Accept, then leave the caller waiting, then close.", {"seconds": 60.0}),
     "delay": ("Answer the submit late.", {"seconds": 1.0}),
     "status": (
-        "Answer with this HTTP status. on: submit, poll, result, download, upload. count: how many such calls "
-        "of one request. accept: whether a submit is accepted all the same.",
+        (
+            "Answer with this HTTP status. on: submit, poll, result, download, upload. count: how many such "
+            "calls of one request. accept: whether a submit is accepted all the same."
+        ),
         {"code": 500, "body": None, "headers": {}, "on": "submit", "count": 1, "accept": False},
     ),
     "exhausted_balance": ("fal's 403 for a locked account (Replicate: 402).", {}),
     "payment_required": ("402, out of credit.", {}),
-    "rate_limited": ("429 with body retry_after; header: whether Retry-After is sent too.",
-                     {"retry_after": 5, "header": True}),
-    "nginx_502": ("An HTML 502 of a proxy. accept: whether the request was accepted behind it.", {"accept": True}),
+    "rate_limited": (
+        "429 with body retry_after; header: whether Retry-After is sent too.",
+        {"retry_after": 5, "header": True},
+    ),
+    "nginx_502": (
+        "An HTML 502 of a proxy. accept: whether the request was accepted behind it.",
+        {"accept": True},
+    ),
     "redirect_307": ("A redirect instead of an answer.", {"accept": True, "location": ""}),
     "no_id": ("2xx without an id.", {"accept": True}),
     "foreign_body": ("2xx with a body that is no JSON.", {"accept": True}),
@@ -38,21 +46,35 @@ KINDS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "concurrency_limited": ("fal: 429 concurrent_requests_limit.", {}),
     # The run.
     "fail_run": (
-        "The accepted request ends failed. code: result status at fal; type: fal's error type; error: text at "
-        "Replicate; bare: fal's detail is a plain string; infrastructure: fal's flat body.",
-        {"code": 500, "type": "internal_server_error", "error": "", "bare": False, "infrastructure": False,
-         "billed": False},
+        (
+            "The accepted request ends failed. code: result status at fal; type: fal's error type; error: text "
+            "at Replicate; bare: fal's detail is a plain string; infrastructure: fal's flat body."
+        ),
+        {
+            "code": 500,
+            "type": "internal_server_error",
+            "error": "",
+            "bare": False,
+            "infrastructure": False,
+            "billed": False,
+        },
     ),
     "canceled": ("The provider ends the request as canceled while it runs.", {}),
     "aborted": ("The provider ends the request before it starts (Replicate: aborted).", {}),
     "slow": ("The work takes this many seconds longer, at speed 1.", {"seconds": 5.0}),
-    "stuck": ("The request never leaves the queue (or, with running, never ends) until it is cancelled.",
-              {"running": False}),
-    "deep_queue": ("A queue position of thousands, and the queueing to match.",
-                   {"position": 12_654, "seconds": 5.0}),
+    "stuck": (
+        "The request never leaves the queue (or, with running, never ends) until it is cancelled.",
+        {"running": False},
+    ),
+    "deep_queue": (
+        "A queue position of thousands, and the queueing to match.",
+        {"position": 12_654, "seconds": 5.0},
+    ),
     "requeue": ("fal: from IN_PROGRESS back to IN_QUEUE once.", {"seconds": 0.5}),
-    "flag_content": ("Moderation: flagged and billed (flux at fal), else refused. at: positions, empty = all.",
-                     {"at": []}),
+    "flag_content": (
+        "Moderation: flagged and billed (flux at fal), else refused. at: positions, empty = all.",
+        {"at": []},
+    ),
     "partial_moderation": ("Some pictures are dropped: the list is shorter than asked for.", {"dropped": 1}),
     "fewer_images": ("Only n pictures come out, and are billed.", {"n": 1}),
     "more_images": ("n pictures more than asked for, billed.", {"n": 1}),
@@ -67,7 +89,10 @@ KINDS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "truncated_image": ("The download ends in the middle.", {}),
     "wrong_extension": ("The URL's extension is another format's.", {}),
     "wrong_size": ("Pictures of another size than asked for.", {"width": 640, "height": 480}),
-    "foreign_host_url": ("Picture URLs on a host that is not the provider's.", {"host": "pictures.example.net"}),
+    "foreign_host_url": (
+        "Picture URLs on a host that is not the provider's.",
+        {"host": "pictures.example.net"},
+    ),
     "lost_files": ("The pictures' URLs answer 404.", {}),
     "null_sizes": ("fal: width, height, content_type and file_name are null.", {}),
     # Reads.
@@ -80,7 +105,10 @@ KINDS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     # Webhooks.
     "lose_webhook": ("Webhooks are never sent.", {}),
     "repeat_webhook": ("Each webhook is sent again.", {"copies": 1}),
-    "forge_webhook": ("A webhook with a wrong signature comes first; only: no right one follows.", {"only": False}),
+    "forge_webhook": (
+        "A webhook with a wrong signature comes first; only: no right one follows.",
+        {"only": False},
+    ),
     "delay_webhook": ("Webhooks come late.", {"seconds": 5.0}),
     "stale_webhook": ("The signature's timestamp is old.", {"seconds": 600}),
     "null_payload_webhook": ("fal: payload null and payload_error.", {}),
@@ -88,7 +116,7 @@ KINDS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "list_delay": ("The request shows up late in the provider's list.", {"seconds": 5.0}),
     "list_missing": ("The request never shows up in the provider's list.", {}),
     "list_unavailable": ("The lists (requests, billing events) answer 503 this many times.", {"code": 503}),
-}  # fmt: skip
+}
 """Every kind: what it does, and its arguments with their defaults."""
 
 LIST_KINDS = ("list_unavailable",)
@@ -124,7 +152,7 @@ def make_fault(kind: str, args: Mapping[str, Any]) -> Fault:
     defaults = KINDS[kind][1]
     unknown = set(args) - set(defaults)
     if unknown:
-        raise FaultError(f"fault {kind!r} has no argument {sorted(unknown)[0]!r}; it has {sorted(defaults)}")
+        raise FaultError(f"fault {kind!r} has no argument {min(unknown)!r}; it has {sorted(defaults)}")
     if kind == "bill_factor":
         try:
             Decimal(str(args.get("factor", "2")))
@@ -205,10 +233,10 @@ class FaultBoard:
     _next_number: int = 1
 
     def order(self, wish: Mapping[str, Any]) -> FaultOrder:
-        """Take an order from JSON: {kind, args?, provider?, endpoint?, match_prompt?, times?}. Raises FaultError."""
+        """Take {kind, args?, provider?, endpoint?, match_prompt?, times?}. Raises FaultError."""
         unknown = set(wish) - {"kind", "args", "provider", "endpoint", "match_prompt", "times"}
         if unknown:
-            raise FaultError(f"unknown key {sorted(unknown)[0]!r}")
+            raise FaultError(f"unknown key {min(unknown)!r}")
         if wish.get("provider") not in (None, "fal", "replicate"):
             raise FaultError("provider must be fal or replicate")
         if len(self.orders) >= ORDERS_MAX:

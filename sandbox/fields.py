@@ -1,4 +1,4 @@
-"""Input schemas of models: which fields there are, their ranges and defaults, and what is wrong with an input."""
+"""Input schemas of models: fields, ranges, defaults, and what is wrong with an input."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Problem:
 
 
 def check(fields: tuple[Field, ...], given: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
-    """The input with defaults filled in, and what is wrong with it. Unknown fields are ignored, as both providers do."""
+    """The input with its defaults, and its problems. Unknown fields are ignored, as at both providers."""
     filled: dict[str, Any] = {}
     problems: list[Problem] = []
     for one in fields:
@@ -92,11 +92,19 @@ def _length_problem(one: Field, value: str | list[str], noun: str) -> Problem | 
     where = ("body", one.name)
     if one.low is not None and len(value) < one.low:
         return Problem(
-            where, "sequence_too_short", f"Should have at least {one.low:g} {noun}", {"min_length": int(one.low)}, value
+            where,
+            "sequence_too_short",
+            f"Should have at least {one.low:g} {noun}",
+            {"min_length": int(one.low)},
+            value,
         )
     if one.high is not None and len(value) > one.high:
         return Problem(
-            where, "sequence_too_long", f"Should have at most {one.high:g} {noun}", {"max_length": int(one.high)}, value
+            where,
+            "sequence_too_long",
+            f"Should have at most {one.high:g} {noun}",
+            {"max_length": int(one.high)},
+            value,
         )
     return None
 
@@ -106,22 +114,44 @@ def _choice_problem(one: Field, value: Any) -> Problem | None:
         return None
     listed = ", ".join(repr(choice) for choice in one.choices)
     return Problem(
-        ("body", one.name), "one_of", f"Input should be one of: {listed}", {"expected": list(one.choices)}, value
+        ("body", one.name),
+        "one_of",
+        f"Input should be one of: {listed}",
+        {"expected": list(one.choices)},
+        value,
     )
 
 
 def _number_problem(one: Field, value: Any, where: tuple[str | int, ...]) -> Problem | None:
     integral = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
-    if isinstance(value, bool) or not isinstance(value, int | float) or (one.kind == "integer" and not integral):
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or (one.kind == "integer" and not integral)
+    ):
         noun = "integer" if one.kind == "integer" else "number"
-        return Problem(where, "int_parsing" if noun == "integer" else "float_parsing", f"Input should be a valid {noun}", {}, value)
+        return Problem(
+            where,
+            "int_parsing" if noun == "integer" else "float_parsing",
+            f"Input should be a valid {noun}",
+            {},
+            value,
+        )
     if one.low is not None and value < one.low:
         return Problem(
-            where, "greater_than_equal", f"Input should be greater than or equal to {one.low:g}", {"ge": one.low}, value
+            where,
+            "greater_than_equal",
+            f"Input should be greater than or equal to {one.low:g}",
+            {"ge": one.low},
+            value,
         )
     if one.high is not None and value > one.high:
         return Problem(
-            where, "less_than_equal", f"Input should be less than or equal to {one.high:g}", {"le": one.high}, value
+            where,
+            "less_than_equal",
+            f"Input should be less than or equal to {one.high:g}",
+            {"le": one.high},
+            value,
         )
     if one.multiple_of is not None and value % one.multiple_of:
         return Problem(

@@ -1,4 +1,4 @@
-"""Downloads: output pictures of both providers, drawn on the way out, for as long as the provider keeps them."""
+"""Downloads: output pictures, drawn on the way out, for as long as the provider keeps them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import hashlib
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from sandbox.answers import Dropped, as_json, read_fault
 from sandbox.book import Entry
@@ -26,9 +27,12 @@ class Files:
         """Where this door is."""
         return [
             Route("/fal/files/b/{id}/{index:int}.{extension}", self.fal, methods=["GET", "HEAD"]),
-            Route("/replicate/delivery/{prefix}/{id}/out-{index:int}.{extension}", self.replicate,
-                  methods=["GET", "HEAD"]),
-        ]  # fmt: skip
+            Route(
+                "/replicate/delivery/{prefix}/{id}/out-{index:int}.{extension}",
+                self.replicate,
+                methods=["GET", "HEAD"],
+            ),
+        ]
 
     async def fal(self, request: Request) -> Response:
         """A picture of a fal request, until its lifecycle header's time is over."""
@@ -73,7 +77,7 @@ class Truncated(Dropped):
     def __init__(self, data: bytes, kind: str) -> None:
         super().__init__(data, 200, None, kind)
 
-    async def __call__(self, scope, receive, send) -> None:  # type: ignore[no-untyped-def]
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send half, then drop."""
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         body = bytes(self.body)

@@ -11,10 +11,11 @@ MIB = 1024 * 1024
 class SandboxOptions:
     """The sandbox's settings; `python -m sandbox --help` shows the same names as flags.
 
-    `speed` divides every duration of work, queueing and delivery (2.0 = twice as fast) but no lifetime: results and
-    files expire after the providers' own hours, which `POST /admin/clock` lets pass at once. `instant` finishes each
-    request before its submit is answered. `seed` makes ids and timings repeatable; without one, ids differ between two
-    starts, as a service that keeps its database over a restart of the sandbox needs.
+    `speed` divides every duration of work, queueing and delivery (2.0 = twice as fast) but no lifetime:
+    results and files expire after the providers' own hours, which `POST /admin/clock` lets pass at once.
+    `instant` finishes each request before its submit is answered. `seed` makes ids and timings repeatable;
+    without one, ids differ between two starts, as a service that keeps its database over a restart of the
+    sandbox needs.
     """
 
     host: str = "127.0.0.1"
@@ -24,7 +25,7 @@ class SandboxOptions:
     seed: int | None = None
     prompt_faults: bool = False
     fal_validates_on_submit: bool = False
-    """True: invalid input is answered 422 by the submit. False: as documented, 422 is the result of the request."""
+    """True: invalid input is answered 422 by the submit. False: 422 is the result, as documented."""
     fal_running_max: int = 40
     replicate_running_max: int = 200
     requests_kept_max: int = 100_000

@@ -17,9 +17,7 @@ TIME_UNIT = "seconds"
 
 NSFW_ALL = "All generated images contained NSFW content. Try running it again with a different prompt."
 NSFW_SDXL = "NSFW content detected. Try running it again, or try a different prompt."
-NSFW_PROXIED = (
-    "The input or output was flagged as sensitive. Please try again with different inputs. (E005)"
-)
+NSFW_PROXIED = "The input or output was flagged as sensitive. Please try again with different inputs. (E005)"
 UNKNOWN_ERROR = "Prediction failed for an unknown reason. It might have run out of memory? (E1000)"
 FLUX_OPEN = ("black-forest-labs/flux-schnell", "black-forest-labs/flux-dev")
 
@@ -47,7 +45,9 @@ def model_failure(code: int, problems: Sequence[Problem], *, retryable: bool = F
     )
 
 
-def infrastructure_failure(code: int, error_type: str, message: str, headers: Mapping[str, str] | None = None) -> Failure:
+def infrastructure_failure(
+    code: int, error_type: str, message: str, headers: Mapping[str, str] | None = None
+) -> Failure:
     """A failure in fal's flat request error shape."""
     return Failure(
         code=code,
@@ -76,7 +76,9 @@ def run_failure(fault: Fault) -> Failure:
     if fault.flag("infrastructure"):
         failure = infrastructure_failure(code, kind, text or "The runner failed")
     elif fault.flag("bare"):
-        failure = Failure(code, {"detail": text or "Something went wrong"}, text or "Something went wrong", kind)
+        failure = Failure(
+            code, {"detail": text or "Something went wrong"}, text or "Something went wrong", kind
+        )
     else:
         problem = Problem(("body",), kind, text or "The request could not be completed", {}, None)
         failure = model_failure(code, [problem], retryable=code >= 500)
@@ -102,7 +104,7 @@ def moderation_failure(entry: Entry) -> Failure:
     return Failure(failure.code, failure.body, text, failure.error_type, failure.headers)
 
 
-def made_of(entry: Entry, ask: Ask, outputs: int, inputs_px: tuple[tuple[int, int], ...], seconds: float) -> Made:
+def made_of(ask: Ask, outputs: int, inputs_px: tuple[tuple[int, int], ...], seconds: float) -> Made:
     """The facts of a request's bill."""
     width_px, height_px = output_size(ask, inputs_px)
     return Made(
@@ -152,7 +154,7 @@ def succeed(book: Book, entry: Entry, ask: Ask, inputs_px: tuple[tuple[int, int]
         for position in range(count)
         if delivers_flagged or position not in flagged
     ]
-    bill(book, entry, made_of(entry, ask, len(entry.pictures), inputs_px, entry.run_seconds))
+    bill(book, entry, made_of(ask, len(entry.pictures), inputs_px, entry.run_seconds))
 
 
 def _count(entry: Entry, ask: Ask) -> int:
@@ -173,16 +175,20 @@ def _flagged(entry: Entry, count: int) -> set[int]:
     if fault is None or entry.input.get("disable_safety_checker") is True:
         return set()
     positions = fault.args["at"]
-    return set(range(count)) if not positions else {int(position) for position in positions if int(position) < count}
+    return (
+        set(range(count))
+        if not positions
+        else {int(position) for position in positions if int(position) < count}
+    )
 
 
 def fail(book: Book, entry: Entry, failure: Failure, elapsed_seconds: float) -> None:
-    """End a request as failed. Nothing is billed, but busy seconds where those are the price, or on a fault's word."""
+    """End a request as failed. Billed are busy seconds, where those are the price, or what a fault says."""
     entry.outcome, entry.failure = Outcome.FAILED, failure
     fault = entry.fault("fail_run")
     billed = fault is not None and fault.flag("billed")
     if entry.ask is not None and (billed or (entry.model.unit == TIME_UNIT and entry.started_at is not None)):
-        bill(book, entry, made_of(entry, entry.ask, entry.ask.count, (), elapsed_seconds))
+        bill(book, entry, made_of(entry.ask, entry.ask.count, (), elapsed_seconds))
 
 
 def cancel(book: Book, entry: Entry, elapsed_seconds: float) -> None:
@@ -195,4 +201,4 @@ def cancel(book: Book, entry: Entry, elapsed_seconds: float) -> None:
         return
     entry.outcome = Outcome.CANCELED
     if entry.ask is not None:
-        bill(book, entry, made_of(entry, entry.ask, entry.ask.count, (), elapsed_seconds))
+        bill(book, entry, made_of(entry.ask, entry.ask.count, (), elapsed_seconds))

@@ -1,4 +1,4 @@
-"""From a request to bytes: input pictures are fetched and measured, output pictures drawn when they are downloaded."""
+"""From a request to bytes: inputs are fetched and measured, outputs drawn when they are downloaded."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ COUNT_PACE = 0.35
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`queue_seconds` is of the sandbox's clock; `run_seconds` is the provider's own second, not yet scaled."""
+    """`queue_seconds` are of the sandbox's clock; `run_seconds` are the provider's own, not yet scaled."""
 
     queue_seconds: float
     run_seconds: float
@@ -39,7 +39,11 @@ def plan(world: World, model: Model, ask: Ask | None, request_id: str, faults: I
         if fault.kind == "slow":
             run_seconds += fault.number("seconds")
         elif fault.kind == "deep_queue":
-            depth, queue_seconds, waits_for_fault = int(fault.number("position")), fault.number("seconds"), True
+            depth, queue_seconds, waits_for_fault = (
+                int(fault.number("position")),
+                fault.number("seconds"),
+                True,
+            )
     if world.options.instant and not waits_for_fault:
         return Plan(0.0, run_seconds, 0, seed)
     return Plan(world.clock.scaled(queue_seconds), run_seconds, depth, seed)

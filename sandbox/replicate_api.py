@@ -39,7 +39,11 @@ NO_MODEL = "The requested resource could not be found."
 def refuse_token(request: Request) -> Response | None:
     """401 unless the request carries a token."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() not in ("bearer", "token") or token.strip() in ("", "sandbox-invalid", "sandbox:invalid"):
+    if scheme.lower() not in ("bearer", "token") or token.strip() in (
+        "",
+        "sandbox-invalid",
+        "sandbox:invalid",
+    ):
         return problem(401, UNAUTHENTICATED, "Unauthenticated")
     return None
 
@@ -68,7 +72,11 @@ class ReplicateApi:
             Route(f"{root}/predictions", self.create, methods=["POST"]),
             Route(f"{root}/predictions", self.page, methods=["GET"]),
             Route(f"{root}/models/{{owner}}/{{name}}/predictions", self.create, methods=["POST"]),
-            Route(f"{root}/models/{{owner}}/{{name}}/versions/{{version}}/predictions", self.create, methods=["POST"]),
+            Route(
+                f"{root}/models/{{owner}}/{{name}}/versions/{{version}}/predictions",
+                self.create,
+                methods=["POST"],
+            ),
             Route(f"{root}/deployments/{{owner}}/{{name}}/predictions", self.create, methods=["POST"]),
             Route(f"{root}/predictions/{{id}}", self.get, methods=["GET"]),
             Route(f"{root}/predictions/{{id}}/cancel", self.cancel, methods=["POST"]),
@@ -116,7 +124,7 @@ class ReplicateApi:
         models = self._world.replicate
         unknown = set(given) - CREATE_KEYS
         if unknown:
-            message = f"- (root): Additional property {sorted(unknown)[0]} is not allowed\n"
+            message = f"- (root): Additional property {min(unknown)} is not allowed\n"
             return problem(422, message, "Input validation failed")
         if "owner" in request.path_params:
             endpoint = f"{request.path_params['owner']}/{request.path_params['name']}"
@@ -124,7 +132,11 @@ class ReplicateApi:
             if "/deployments/" in request.url.path and model is not None:
                 return model, {"deployment": endpoint, "version": f"dp-{'4d0a4a0c' * 4}"}
             pinned = request.path_params.get("version")
-            if model is None or (not model.official and pinned is None) or (pinned not in (None, model.version)):
+            if (
+                model is None
+                or (not model.official and pinned is None)
+                or (pinned not in (None, model.version))
+            ):
                 return problem(404, NO_MODEL)
             return model, {}
         version = given.get("version")
@@ -164,10 +176,12 @@ class ReplicateApi:
                 return answer
         problems = _header_problems(request)
         filled, wrong = check(model.fields, inputs)
-        problems += wrong or model.extra(filled)
+        problems += wrong or model.more_rules(filled)
         events = given.get("webhook_events_filter") or ["output", "completed"]
         if not isinstance(events, list) or any(event not in EVENTS for event in events):
-            problems.append(Problem(("body", "webhook_events_filter"), "one_of", f"Must be of {', '.join(EVENTS)}"))
+            problems.append(
+                Problem(("body", "webhook_events_filter"), "one_of", f"Must be of {', '.join(EVENTS)}")
+            )
         if problems:
             return problem(422, "".join(_line(one) for one in problems), "Input validation failed")
         return self._entry_of(request, model, inputs, filled, faults, route, webhook_url, tuple(events))
@@ -233,7 +247,11 @@ class ReplicateApi:
         if answer is not None:
             return answer
         fault = entry.fault("processing_with_output")
-        early = fault is not None and entry.outcome is Outcome.SUCCEEDED and entry.reads["early"] < fault.number("reads")
+        early = (
+            fault is not None
+            and entry.outcome is Outcome.SUCCEEDED
+            and entry.reads["early"] < fault.number("reads")
+        )
         entry.reads["early"] += int(early)
         return _answer(
             replicate_shapes.prediction(self._world, entry, early=early), 200, self._limits.spend("get")
@@ -316,7 +334,9 @@ def _header_problems(request: Request) -> list[Problem]:
         problems.append(Problem(("header", "Prefer"), "one_of", "Prefer must be wait or wait=1..60"))
     limit = request.headers.get("cancel-after")
     if limit is not None and (cancel_after(limit) or 0) < CANCEL_AFTER_MIN_SECONDS:
-        problems.append(Problem(("header", "Cancel-After"), "one_of", "Cancel-After must be a duration of at least 5s"))
+        problems.append(
+            Problem(("header", "Cancel-After"), "one_of", "Cancel-After must be a duration of at least 5s")
+        )
     return problems
 
 

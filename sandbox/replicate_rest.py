@@ -20,9 +20,15 @@ from sandbox.world import World
 FILE_SECONDS = 24 * 3600.0
 NAME_MAX_BYTES = 255
 JSON_TYPES = {
-    "text": "string", "url": "string", "choice": "string", "flag": "boolean", "integer": "integer",
-    "number": "number", "urls": "array", "size": "string",
-}  # fmt: skip
+    "text": "string",
+    "url": "string",
+    "choice": "string",
+    "flag": "boolean",
+    "integer": "integer",
+    "number": "number",
+    "urls": "array",
+    "size": "string",
+}
 
 
 class ReplicateRest:
@@ -70,7 +76,9 @@ class ReplicateRest:
             return problem(413, "The file is too large", "Request entity too large")
         if len(name.encode()) > NAME_MAX_BYTES:
             return problem(422, "- filename is longer than 255 bytes", "Invalid input")
-        upload = self._new(name, kind, data, json.loads(metadata) if isinstance(metadata, str) and metadata else {})
+        upload = self._new(
+            name, kind, data, json.loads(metadata) if isinstance(metadata, str) and metadata else {}
+        )
         self._world.uploads.add(upload)
         return as_json(self._shown(upload), 201)
 
@@ -104,7 +112,7 @@ class ReplicateRest:
         return as_json(self._shown(upload))
 
     async def download(self, request: Request) -> Response:
-        """The file's bytes. The real one asks for an owner, an expiry and a signature; any of them pass here."""
+        """The file's bytes. The real one asks for owner, expiry and signature; here nobody is asked."""
         upload = self._world.uploads.get("replicate", request.path_params["id"])
         if upload is None:
             return problem(404, NO_MODEL)
@@ -159,12 +167,19 @@ class ReplicateRest:
         uri = {"type": "string", "format": "uri"}
         output = uri if model.single else {"type": "array", "items": uri}
         required = [one.name for one in model.fields if one.required]
-        inputs = {"type": "object", "properties": {one.name: _schema(one) for one in model.fields}, "required": required}
+        inputs = {
+            "type": "object",
+            "properties": {one.name: _schema(one) for one in model.fields},
+            "required": required,
+        }
         return {
             "id": model.version,
             "created_at": "2026-01-01T00:00:00.000000Z",
             "cog_version": "0.16.0",
-            "openapi_schema": {"openapi": "3.0.2", "components": {"schemas": {"Input": inputs, "Output": output}}},
+            "openapi_schema": {
+                "openapi": "3.0.2",
+                "components": {"schemas": {"Input": inputs, "Output": output}},
+            },
         }
 
     def _shown(self, upload: Upload) -> dict[str, Any]:
@@ -194,7 +209,9 @@ def _schema(one: Field) -> dict[str, Any]:
     if one.default is not None:
         shown["default"] = one.default
     if one.kind in ("integer", "number"):
-        shown |= {name: value for name, value in (("minimum", one.low), ("maximum", one.high)) if value is not None}
+        shown |= {
+            name: value for name, value in (("minimum", one.low), ("maximum", one.high)) if value is not None
+        }
     if one.secret:
         shown |= {"x-cog-secret": True, "format": "password"}
     return shown

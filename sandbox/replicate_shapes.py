@@ -27,8 +27,11 @@ def is_removed(world: World, entry: Entry) -> bool:
 
 
 def prediction(world: World, entry: Entry, *, early: bool = False) -> dict[str, Any]:
-    """The prediction as it is now; keys that have no value yet are left out. `early`: output while processing."""
-    version, model = entry.route.get("version", entry.model.version), entry.route.get("model", entry.model.endpoint)
+    """The prediction now; keys without a value yet are left out. `early`: output while processing."""
+    version, model = (
+        entry.route.get("version", entry.model.version),
+        entry.route.get("model", entry.model.endpoint),
+    )
     bare = entry.fault("null_version") is not None
     root = f"{world.replicate_url}/v1/predictions/{entry.id}"
     removed = is_removed(world, entry)
@@ -139,7 +142,7 @@ def metrics_of(world: World, entry: Entry) -> dict[str, Any] | None:
     metrics["total_time"] = round((entry.ended_at - entry.accepted_at) * world.clock.speed, 6)
     if entry.charge is not None:
         counted: Mapping[str, Any] = entry.charge.metrics
-        metrics |= {name: 0 for name in counted} if entry.fault("bill_zero") is not None else counted
+        metrics |= dict.fromkeys(counted, 0) if entry.fault("bill_zero") is not None else counted
     return metrics
 
 

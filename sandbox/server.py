@@ -8,6 +8,7 @@ import ipaddress
 import socket
 from collections.abc import Iterator
 from types import TracebackType
+from typing import Self
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -42,8 +43,8 @@ class QuietServer(uvicorn.Server):
 class Sandbox:
     """Both providers on one loopback port, as an async context manager.
 
-    `url` is the root; `fal_url` and `replicate_url` are what clients are pointed at. `world` gives tests the book, the
-    clock and the fault board without a detour over HTTP.
+    `url` is the root; `fal_url` and `replicate_url` are what clients are pointed at. `world` gives tests the
+    book, the clock and the fault board without a detour over HTTP.
     """
 
     def __init__(self, options: SandboxOptions | None = None) -> None:
@@ -105,7 +106,7 @@ class Sandbox:
             await asyncio.shield(self._serving)
 
     async def stop(self) -> None:
-        """Close the port, end all work, let go of everything. Stopping twice, or before the start, is harmless."""
+        """Close the port, end all work, let go of everything. Harmless twice, or before the start."""
         server, serving, world = self._server, self._serving, self._world
         self._server = self._serving = None
         if server is None or serving is None or world is None:
@@ -116,7 +117,7 @@ class Sandbox:
         await world.webhooks.close()
         await world.pictures.close()
 
-    async def __aenter__(self) -> Sandbox:
+    async def __aenter__(self) -> Self:
         await self.start()
         return self
 
@@ -127,7 +128,9 @@ class Sandbox:
 
 
 def _is_loopback(host: str) -> bool:
-    return host == "localhost" or (host.replace(".", "").replace(":", "").isalnum() and _address_is_loopback(host))
+    return host == "localhost" or (
+        host.replace(".", "").replace(":", "").isalnum() and _address_is_loopback(host)
+    )
 
 
 def _address_is_loopback(host: str) -> bool:

@@ -1,4 +1,4 @@
-"""What requests cost: units, unit prices and nano-USD, from the providers' public price pages as of November 2026.
+"""What requests cost: units, unit prices and nano-USD, from public price pages of November 2026.
 
 Amounts are Decimal until the end; one rounding (half up, to a whole nano-USD) happens in `Charge.nanos`.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
+from itertools import pairwise
 
 NANOS_PER_USD = Decimal(1_000_000_000)
 PIXELS_PER_MEGAPIXEL = 1024 * 1024
@@ -16,7 +17,7 @@ GPU_L40S_USD_PER_SECOND = Decimal("0.000975")
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What a finished request made: the facts a bill is computed from. Sizes are (width, height) in pixels."""
+    """What a finished request made, as far as a bill needs it. Sizes are (width, height) in pixels."""
 
     prompt: str
     quality: str
@@ -29,7 +30,7 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """A bill: `units` of `unit`, each at `unit_price_usd`, and what Replicate would report as metrics for it."""
+    """A bill: `units` of `unit` at `unit_price_usd` each, and Replicate's metrics for it."""
 
     units: Decimal
     unit: str
@@ -47,7 +48,7 @@ class Charge:
         return Charge((self.units * factor).normalize(), self.unit, self.unit_price_usd, counted)
 
 
-def _scaled(value: int | float, factor: Decimal) -> int | float:
+def _scaled(value: float, factor: Decimal) -> int | float:
     scaled = Decimal(str(value)) * factor
     return int(scaled) if scaled == scaled.to_integral_value() else float(scaled)
 
@@ -80,7 +81,8 @@ def per_image_by_quality(prices_usd: Mapping[str, str]) -> Tariff:
     def charge(made: Made) -> Charge:
         metrics = {
             "image_output_count": made.outputs,
-            "token_input_count": text_tokens(made.prompt) + sum(picture_tokens(size) for size in made.inputs_px),
+            "token_input_count": text_tokens(made.prompt)
+            + sum(picture_tokens(size) for size in made.inputs_px),
         }
         return Charge(Decimal(made.outputs), "images", Decimal(prices_usd[made.quality]), metrics)
 
@@ -115,14 +117,14 @@ GPT_IMAGE_2_ROWS: tuple[tuple[int, Mapping[str, str]], ...] = (
     (2560 * 1440, {"low": "0.007", "medium": "0.056", "high": "0.222"}),
     (3840 * 2160, {"low": "0.012", "medium": "0.101", "high": "0.401"}),
 )
-"""Pixels of a size, and its price by quality; the finer public figures behind the cents of fal's model page."""
+"""Pixels of a size, and its price by quality: the finer public figures behind fal's cents."""
 
 TEXT_TOKEN_USD = Decimal("0.000005")
 PICTURE_TOKEN_USD = Decimal("0.000008")
 
 
 def gpt_image_2_fal(made: Made) -> Charge:
-    """Token-metered in USD units: a table by size and quality, plus prompt and input pictures, rounded up to 0.0001."""
+    """In USD units: a table by size and quality, plus prompt and input tokens, rounded up to 0.0001."""
     quality = "high" if made.quality == "auto" else made.quality
     each = _interpolated(made.width_px * made.height_px, quality)
     total = each * made.outputs
@@ -135,7 +137,7 @@ def _interpolated(pixels: int, quality: str) -> Decimal:
     rows = GPT_IMAGE_2_ROWS
     if pixels <= rows[0][0]:
         return Decimal(rows[0][1][quality])
-    for (low_px, low), (high_px, high) in zip(rows, rows[1:], strict=False):
+    for (low_px, low), (high_px, high) in pairwise(rows):
         if pixels <= high_px:
             share = Decimal(pixels - low_px) / Decimal(high_px - low_px)
             return Decimal(low[quality]) + (Decimal(high[quality]) - Decimal(low[quality])) * share

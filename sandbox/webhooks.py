@@ -1,6 +1,7 @@
 """Webhooks: signed like each provider signs them, sent, and sent again when the receiver did not answer 2xx.
 
-fal signs with ED25519 over four lines and publishes its keys as a JWKS; Replicate uses the Standard Webhooks HMAC.
+fal signs with ED25519 over four lines and publishes its keys as a JWKS; Replicate uses the Standard Webhooks
+HMAC.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ KEYS = 3
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One delivery try, as `GET /admin/webhooks` shows it. `answer` is the HTTP status, 0 when there was none."""
+    """One delivery try, as `GET /admin/webhooks` shows it. `answer`: HTTP status, 0 when there was none."""
 
     provider: str
     request_id: str
@@ -58,7 +59,9 @@ class Webhooks:
         self._gate = asyncio.Semaphore(options.webhook_parallel_max)
         self._client = httpx.AsyncClient(timeout=FIRST_TRY_SECONDS, trust_env=False, follow_redirects=False)
         self._fal_keys = [
-            Ed25519PrivateKey.from_private_bytes(hashlib.sha256(f"{dice.picture_seed(str(n))}|{n}".encode()).digest())
+            Ed25519PrivateKey.from_private_bytes(
+                hashlib.sha256(f"{dice.picture_seed(str(n))}|{n}".encode()).digest()
+            )
             for n in range(KEYS)
         ]
         secret = hashlib.sha256(f"{dice.picture_seed('replicate webhook secret')}".encode()).digest()[:24]
@@ -111,7 +114,9 @@ class Webhooks:
                 break
             if 300 <= answer < 400:
                 return
-            await self._clock.sleep(self._clock.scaled(self._options.webhook_retry_seconds * 2 ** (attempt - 1)))
+            await self._clock.sleep(
+                self._clock.scaled(self._options.webhook_retry_seconds * 2 ** (attempt - 1))
+            )
         repeat = entry.fault("repeat_webhook")
         for _ in range(0 if repeat is None else int(repeat.number("copies"))):
             await self._post(entry, event, url, body, self.sign(entry, message_id, body), 1)
@@ -154,7 +159,9 @@ class Webhooks:
             "X-Fal-Webhook-Signature": signature.hex(),
         }
 
-    def _sign_replicate(self, message_id: str, timestamp: int, body: bytes, *, forged: bool) -> dict[str, str]:
+    def _sign_replicate(
+        self, message_id: str, timestamp: int, body: bytes, *, forged: bool
+    ) -> dict[str, str]:
         message = f"{message_id}.{timestamp}.".encode() + body
         old = base64.b64encode(hmac.digest(b"a rotated secret", message, "sha256")).decode()
         signatures = [f"v1,{old}"]

@@ -43,7 +43,10 @@ class Works:
             "replicate": options.replicate_running_max,
         }
         self._running: dict[Provider, int] = {"fal": 0, "replicate": 0}
-        self._lined_up: dict[Provider, OrderedDict[str, Entry]] = {"fal": OrderedDict(), "replicate": OrderedDict()}
+        self._lined_up: dict[Provider, OrderedDict[str, Entry]] = {
+            "fal": OrderedDict(),
+            "replicate": OrderedDict(),
+        }
 
     async def begin(self, entry: Entry) -> None:
         """Start the work of an accepted request; in instant mode it has ended when this returns."""
@@ -72,7 +75,7 @@ class Works:
             entry.nap.wake()
 
     def position(self, entry: Entry) -> int:
-        """How many requests are ahead in the queue: the rest of its own depth, or those lined up before it."""
+        """How many requests are ahead: the rest of its own depth, or those lined up before it."""
         if entry.queue_seconds <= 0:
             left = 0.0
         else:
@@ -174,7 +177,9 @@ class Works:
         try:
             inputs_px = await self._pictures.load_inputs(entry, ask)
         except InputError as error:
-            outcomes.fail(self._book, entry, outcomes.model_failure(422, [error.problem]), INVALID_RUN_SECONDS)
+            outcomes.fail(
+                self._book, entry, outcomes.model_failure(422, [error.problem]), INVALID_RUN_SECONDS
+            )
             return
         await self._step_back(entry)
         ended_early = await self._work(entry, self._run_length(entry))
@@ -213,10 +218,11 @@ class Works:
         """Let the time of the work pass; True when it was ended early (only Replicate does that)."""
         until = self._clock.seconds() + seconds
         wants_logs = "logs" in entry.webhook_events
+        stoppable = entry.provider == "replicate" or entry.fault("stuck") is not None
         while (now := self._clock.seconds()) < until:
-            if entry.provider == "replicate" or entry.fault("stuck") is not None:
-                if entry.cancel_asked or (entry.deadline_at is not None and now >= entry.deadline_at):
-                    return True
+            overdue = entry.deadline_at is not None and now >= entry.deadline_at
+            if stoppable and (entry.cancel_asked or overdue):
+                return True
             await self._doze(entry, [until, now + LOG_WEBHOOK_SECONDS] if wants_logs else [until])
             if wants_logs:
                 self._announce(entry, "logs")
@@ -228,4 +234,3 @@ class Works:
             self._announce(entry, "output")
         self._announce(entry, "completed")
         entry.changed()
-
