@@ -86,6 +86,7 @@ class Entry:
     gateway_id: str = ""
     route: Mapping[str, Any] = field(default_factory=dict)
     posts: int = 1
+    generation: int = 0
     phase: Phase = Phase.QUEUED
     queued_at: float = 0.0
     started_at: float | None = None
@@ -152,6 +153,7 @@ class Book:
         self._kept_max = kept_max
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._same: OrderedDict[str, int] = OrderedDict()
+        self._generation = 0
         self.refused: list[Refused] = []
         self.totals: dict[str, Totals] = {"fal": Totals(), "replicate": Totals()}
 
@@ -174,6 +176,7 @@ class Book:
 
     def accept(self, entry: Entry) -> None:
         """Write an accepted request down."""
+        entry.generation = self._generation
         self._entries[entry.id] = entry
         self.totals[entry.provider].accepted += 1
         if len(self._entries) > self._kept_max:
@@ -186,6 +189,8 @@ class Book:
         if entry.charge is not None:
             raise ValueError(f"request {entry.id} is billed already")
         entry.charge = charge
+        if not self.is_current(entry):
+            return
         totals = self.totals[entry.provider]
         totals.billed_count += 1
         totals.billed_nanos += charge.nanos
@@ -197,12 +202,17 @@ class Book:
             return None
         return entry
 
+    def is_current(self, entry: Entry) -> bool:
+        """False for a request from before the last reset, which nobody counts any more."""
+        return entry.generation == self._generation
+
     def newest_first(self, provider: Provider) -> Iterator[Entry]:
         """All remembered requests of a provider."""
         return (entry for entry in reversed(self._entries.values()) if entry.provider == provider)
 
     def clear(self) -> None:
         """Forget everything."""
+        self._generation += 1
         self._entries.clear()
         self._same.clear()
         self.refused.clear()

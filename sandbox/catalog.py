@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sandbox.fields import Field, Problem
+from sandbox.fields import Field, Problem, size_of
 from sandbox.tariffs import Tariff
 
 Provider = Literal["fal", "replicate"]
@@ -14,6 +14,8 @@ Format = Literal["jpeg", "png", "webp"]
 
 PROMPT = Field("prompt", "text", required=True, low=1, high=32_000)
 SEED = Field("seed", "integer", low=0, high=2**63 - 1)
+
+PIXELS_MAX = 40_000_000
 
 RATIO_SIZES: Mapping[str, tuple[int, int]] = {
     "1:1": (1024, 1024),
@@ -62,10 +64,13 @@ Reader = Callable[[Mapping[str, Any]], Ask]
 Extra = Callable[[Mapping[str, Any]], list[Problem]]
 
 
-def nothing_more(filled: Mapping[str, Any]) -> list[Problem]:
-    """No rule beyond the single fields."""
-    del filled
-    return []
+def drawable(filled: Mapping[str, Any]) -> list[Problem]:
+    """The only rule of most models beyond their single fields: a size that the sandbox can draw."""
+    width_px, height_px = size_of(filled.get("image_size"), (1024, 1024))
+    if width_px * height_px <= PIXELS_MAX:
+        return []
+    message = f"total pixels must not exceed {PIXELS_MAX}"
+    return [Problem(("body", "image_size"), "image_too_large", message, {}, filled["image_size"])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,7 @@ class Model:
 
     `family` says which fields a fal result has, `single` that a Replicate output is one string instead of a
     list, `flags` that flagged pictures are delivered and billed (False: refused), `orders` which faults a
-    test model has.
+    test model has, `keeps_pace` that it takes its time in instant mode too.
     """
 
     provider: Provider
@@ -89,9 +94,9 @@ class Model:
     single: bool = False
     flags: bool = False
     official: bool = True
+    keeps_pace: bool = False
     version: str = "hidden"
-    edits: bool = False
-    more_rules: Extra = nothing_more
+    more_rules: Extra = drawable
     orders: tuple[tuple[str, Mapping[str, Any]], ...] = ()
 
 

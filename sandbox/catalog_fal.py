@@ -165,7 +165,6 @@ _FLUX = (PROMPT, IMAGE_SIZE, SEED, COUNT, CHECKER, JPEG_OR_PNG, ACCELERATION, SY
 
 
 def _flux_models() -> list[Model]:
-    picture = Field("image_url", "url", required=True, low=1)
     return [
         Model(
             "fal",
@@ -191,6 +190,23 @@ def _flux_models() -> list[Model]:
         ),
         Model(
             "fal",
+            "fal-ai/flux-pro/v1.1",
+            (PROMPT, IMAGE_SIZE, SEED, COUNT, JPEG_OR_PNG, _tolerance("2"), ENHANCE, SYNC_MODE),
+            _read_sized,
+            per_megapixel("0.04"),
+            "megapixels",
+            "0.04",
+            Pace(0.3, 3.2, 25),
+            flags=True,
+        ),
+    ]
+
+
+def _flux_edit_models() -> list[Model]:
+    picture = Field("image_url", "url", required=True, low=1)
+    return [
+        Model(
+            "fal",
             "fal-ai/flux/dev/image-to-image",
             (
                 PROMPT,
@@ -210,18 +226,6 @@ def _flux_models() -> list[Model]:
             "megapixels",
             "0.03",
             Pace(0.3, 2.8, 40),
-            flags=True,
-            edits=True,
-        ),
-        Model(
-            "fal",
-            "fal-ai/flux-pro/v1.1",
-            (PROMPT, IMAGE_SIZE, SEED, COUNT, JPEG_OR_PNG, _tolerance("2"), ENHANCE, SYNC_MODE),
-            _read_sized,
-            per_megapixel("0.04"),
-            "megapixels",
-            "0.04",
-            Pace(0.3, 3.2, 25),
             flags=True,
         ),
         Model(
@@ -245,12 +249,11 @@ def _flux_models() -> list[Model]:
             "0.04",
             Pace(0.4, 4.0, 30),
             flags=True,
-            edits=True,
         ),
     ]
 
 
-def _partner_models() -> list[Model]:
+def _gpt_models() -> list[Model]:
     gpt = (PROMPT, GPT_QUALITY, COUNT, ANY_FORMAT, SYNC_MODE)
     pictures = Field("image_urls", "urls", required=True, low=1, high=16)
     return [
@@ -277,8 +280,12 @@ def _partner_models() -> list[Model]:
             Pace(1.5, 7.5, 10),
             family="gpt",
             more_rules=_gpt_limits,
-            edits=True,
         ),
+    ]
+
+
+def _partner_models() -> list[Model]:
+    return [
         Model(
             "fal",
             "fal-ai/nano-banana",
@@ -337,7 +344,9 @@ def fal_models() -> dict[str, Model]:
             pace_of_test(endpoint),
             flags=True,
             orders=orders,
+            keeps_pace=endpoint == "sandbox/test-slow",
         )
         for endpoint, orders in TEST_ORDERS.items()
     ]
-    return {model.endpoint: model for model in (*_flux_models(), *_partner_models(), *tests)}
+    real = (*_flux_models(), *_flux_edit_models(), *_gpt_models(), *_partner_models())
+    return {model.endpoint: model for model in (*real, *tests)}

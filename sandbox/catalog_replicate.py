@@ -201,7 +201,6 @@ def _flux_fields(steps_default: int, steps_max: int) -> tuple[Field, ...]:
 
 
 def _flux_models() -> list[Model]:
-    upsampling = Field("prompt_upsampling", "flag", default=False)
     return [
         Model(
             "replicate",
@@ -227,8 +226,13 @@ def _flux_models() -> list[Model]:
             "image_output_count",
             "0.025",
             Pace(0.3, 2.2, 28),
-            edits=True,
         ),
+    ]
+
+
+def _flux_pro_models() -> list[Model]:
+    upsampling = Field("prompt_upsampling", "flag", default=False)
+    return [
         Model(
             "replicate",
             "black-forest-labs/flux-1.1-pro",
@@ -270,7 +274,6 @@ def _flux_models() -> list[Model]:
             Pace(0.4, 4.0, 30),
             single=True,
             more_rules=_kontext_tolerance,
-            edits=True,
         ),
     ]
 
@@ -298,7 +301,6 @@ def _gpt_model() -> Model:
         "image_output_count",
         GPT_PRICES_USD["high"],
         Pace(1.5, 6.5, 10),
-        edits=True,
     )
 
 
@@ -340,7 +342,6 @@ def _sdxl_model() -> Model:
         Pace(0.8, 2.6, 50),
         official=False,
         version=SDXL_VERSION,
-        edits=True,
     )
 
 
@@ -370,7 +371,6 @@ def _seedream_model() -> Model:
         "image_output_count",
         "0.03",
         Pace(0.5, 3.5, 12),
-        edits=True,
     )
 
 
@@ -387,8 +387,16 @@ def replicate_models() -> dict[str, Model]:
             TEST_PRICE_USD,
             pace_of_test(endpoint),
             orders=orders,
+            keeps_pace=endpoint == "sandbox/test-slow",
         )
         for endpoint, orders in TEST_ORDERS.items()
     ]
-    everything = (*_flux_models(), _gpt_model(), _sdxl_model(), _seedream_model(), *tests)
+    everything = (
+        *_flux_models(),
+        *_flux_pro_models(),
+        _gpt_model(),
+        _sdxl_model(),
+        _seedream_model(),
+        *tests,
+    )
     return {model.endpoint: model for model in everything}

@@ -14,11 +14,10 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from sandbox.catalog import Format
+from sandbox.catalog import PIXELS_MAX, Format
 
 Colour = tuple[int, int, int]
 
-PIXELS_MAX = 40_000_000
 PROMPT_DRAWN_MAX_CHARACTERS = 400
 PROMPT_LINES_MAX = 4
 JPEG_QUALITY = 85
@@ -138,7 +137,9 @@ def measure(data: bytes) -> tuple[tuple[int, int], bytes]:
 
 
 def _sky(size: tuple[int, int], palette: tuple[Colour, ...]) -> Image.Image:
-    column = Image.linear_gradient("L").resize((1, size[1]))
+    horizon_px = max(1, size[1] * 62 // 100)
+    column = Image.new("L", (1, size[1]), 255)
+    column.paste(Image.linear_gradient("L").resize((1, horizon_px)), (0, 0))
     return ImageOps.colorize(column, palette[0], palette[1]).resize(size, Image.Resampling.NEAREST)
 
 
@@ -148,7 +149,7 @@ def _sun(pen: ImageDraw.ImageDraw, size: tuple[int, int], palette: tuple[Colour,
     x_px = width_px * (20 + digest[2] % 60) // 100
     y_px = height_px * (18 + digest[3] % 22) // 100
     for ring, share in ((1.5, 0.22), (1.22, 0.45), (1.0, 1.0)):
-        below = y_px / max(1, height_px)
+        below = min(1.0, y_px / max(1, height_px * 0.62))
         sky = tuple(int(palette[0][part] * (1 - below) + palette[1][part] * below) for part in range(3))
         fill = tuple(int(sky[part] * (1 - share) + palette[2][part] * share) for part in range(3))
         reach = int(radius_px * ring)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -26,6 +26,7 @@ REQUESTS_MAX = 100
 SPAN_MAX = timedelta(days=90)
 DEFAULT_SPAN = timedelta(hours=24)
 API_ONLY_KEY = "sandbox:api"
+T = TypeVar("T")
 
 
 class BadQuery(Exception):
@@ -73,7 +74,7 @@ class FalPlatform:
 
     async def pricing(self, request: Request) -> Response:
         """Unit prices of up to 50 endpoints."""
-        refused = self._refuse(request, admin=False)
+        refused = self._refuse(request)
         if refused is not None:
             return refused
         ids = _listed(request, "endpoint_id")
@@ -91,7 +92,7 @@ class FalPlatform:
 
     async def estimate(self, request: Request) -> Response:
         """What so many units of each endpoint would cost."""
-        refused = self._refuse(request, admin=False)
+        refused = self._refuse(request)
         if refused is not None:
             return refused
         try:
@@ -110,7 +111,7 @@ class FalPlatform:
 
     async def billing_events(self, request: Request) -> Response:
         """What was charged for each request: late, and with gaps where those were chosen."""
-        refused = self._refuse(request, admin=True)
+        refused = self._refuse(request, "billing-events", admin=True)
         if refused is not None:
             return refused
         try:
@@ -123,17 +124,23 @@ class FalPlatform:
             return failure(400, "validation_error", str(error))
         endpoints = set(_listed(request, "endpoint_id"))
         found = [
-            self._event(entry)
-            for entry in self._billed(start, end)
-            if (not ids or entry.id in ids) and (not endpoints or entry.model.endpoint in endpoints)
+            entry
+            for entry in self._billed(start, end, ids)
+            if not endpoints or entry.model.endpoint in endpoints
         ]
-        return _page("billing_events", found, offset, limit)
+        return _page("billing_events", found, offset, limit, self._event)
 
-    def _billed(self, start: datetime, end: datetime) -> Iterable[Entry]:
+    def _entries(self, ids: Collection[str]) -> Iterable[Entry]:
+        if not ids:
+            return self._world.book.newest_first("fal")
+        found = (self._world.book.find("fal", one) for one in ids)
+        return (entry for entry in found if entry is not None)
+
+    def _billed(self, start: datetime, end: datetime, ids: Collection[str] = ()) -> Iterable[Entry]:
         now = self._world.clock.seconds()
         delay = self._world.options.billing_delay_seconds
         gap = self._world.options.billing_gap_every
-        for entry in self._world.book.newest_first("fal"):
+        for entry in self._entries(ids):
             if entry.charge is None or entry.ended_at is None or entry.fault("bill_gap") is not None:
                 continue
             late = entry.fault("bill_late")
@@ -163,7 +170,7 @@ class FalPlatform:
 
     async def usage(self, request: Request) -> Response:
         """Units and cost per endpoint over a span."""
-        refused = self._refuse(request, admin=True)
+        refused = self._refuse(request, "usage", admin=True)
         if refused is not None:
             return refused
         try:
@@ -183,11 +190,11 @@ class FalPlatform:
             rows.append(
                 row | {"cost_subtotal": cost, "cost_discount": 0, "cost_total": cost, "currency": "USD"}
             )
-        return _page("summary", rows, 0, EVENTS_MAX)
+        return _page("summary", rows, 0, EVENTS_MAX, lambda row: row)
 
     async def by_endpoint(self, request: Request) -> Response:
         """Requests of one endpoint that have started; queued ones are absent, as at the real list."""
-        refused = self._refuse(request, admin=False)
+        refused = self._refuse(request, "by-endpoint")
         if refused is not None:
             return refused
         endpoints = _listed(request, "endpoint_id")
@@ -202,15 +209,15 @@ class FalPlatform:
         payloads = "payloads" in _listed(request, "expand")
         wanted = request.query_params.get("status")
         found = []
-        for entry in self._world.book.newest_first("fal"):
+        for entry in self._entries(ids):
             if entry.model.endpoint not in endpoints or not self._is_listed(entry):
                 continue
-            if (ids and entry.id not in ids) or not start <= self._world.clock.at(entry.accepted_at) < end:
+            if not start <= self._world.clock.at(entry.accepted_at) < end:
                 continue
             if wanted is not None and wanted != _status(entry):
                 continue
-            found.append(self._item(entry, payloads=payloads))
-        return _page("items", found, offset, limit)
+            found.append(entry)
+        return _page("items", found, offset, limit, lambda entry: self._item(entry, payloads=payloads))
 
     def _is_listed(self, entry: Entry) -> bool:
         if entry.started_at is None or entry.fault("list_missing") is not None:
@@ -239,12 +246,12 @@ class FalPlatform:
                 item["json_output"] = output_with(entry, images)
         return item
 
-    def _refuse(self, request: Request, *, admin: bool) -> Response | None:
+    def _refuse(self, request: Request, name: str | None = None, *, admin: bool = False) -> Response | None:
         if refuse_key(request) is not None:
             return failure(401, "authorization_error", "Authentication is required")
         if admin and request.headers.get("authorization", "").partition(" ")[2] == API_ONLY_KEY:
             return failure(403, "authorization_error", "This endpoint needs an ADMIN key")
-        fault = self._world.faults.claim_list("fal")
+        fault = None if name is None else self._world.faults.claim_list("fal", name)
         if fault is not None:
             code = int(fault.number("code"))
             return failure(code, "rate_limited" if code == 429 else "server_error", "Temporarily unavailable")
@@ -304,7 +311,10 @@ def _offset(request: Request) -> int:
         raise BadQuery("not a cursor") from error
 
 
-def _page(name: str, found: Sequence[Any], offset: int, limit: int) -> Response:
+def _page(
+    name: str, found: Sequence[T], offset: int, limit: int, shown: Callable[[T], dict[str, Any]]
+) -> Response:
     more = len(found) > offset + limit
     cursor = base64.urlsafe_b64encode(str(offset + limit).encode()).decode() if more else None
-    return as_json({name: list(found[offset : offset + limit]), "next_cursor": cursor, "has_more": more})
+    rows = [shown(one) for one in found[offset : offset + limit]]
+    return as_json({name: rows, "next_cursor": cursor, "has_more": more})

@@ -21,7 +21,7 @@ from sandbox.answers import (
     refusal,
     settle_answer,
 )
-from sandbox.book import Entry, Outcome, Phase, Refused
+from sandbox.book import Entry, Phase, Refused
 from sandbox.catalog import Ask, Model
 from sandbox.faults import Fault, FaultError
 from sandbox.fields import check
@@ -248,12 +248,11 @@ class FalQueue:
 
     async def _answer(self, entry: Entry) -> Response:
         headers = {"x-fal-request-id": entry.id}
-        if entry.failure is not None:
-            return as_json(entry.failure.body, entry.failure.code, {**headers, **entry.failure.headers})
-        assert entry.outcome is Outcome.SUCCEEDED
         units = fal_shapes.billable_units(entry)
         if units is not None:
             headers["x-fal-billable-units"] = units
+        if entry.failure is not None:
+            return as_json(entry.failure.body, entry.failure.code, {**headers, **entry.failure.headers})
         return as_json(await fal_shapes.output_of(self._world, entry), 200, headers)
 
     async def _status_events(self, entry: Entry, *, with_logs: bool) -> AsyncIterator[bytes]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sandbox.book import Entry, Outcome, Phase
+from sandbox.book import Entry, Phase
 from sandbox.pictures import CONTENT_KINDS, EXTENSIONS
 from sandbox.world import World
 
@@ -154,11 +154,7 @@ def image_of(world: World, entry: Entry, index: int) -> dict[str, Any]:
 
 def billable_units(entry: Entry) -> str | None:
     """The header's value, or None when there is no such header."""
-    if (
-        entry.fault("bill_missing") is not None
-        or entry.outcome is not Outcome.SUCCEEDED
-        or entry.charge is None
-    ):
+    if entry.fault("bill_missing") is not None or entry.charge is None:
         return None
     if entry.fault("bill_zero") is not None:
         return "0"
@@ -181,20 +177,14 @@ def result_is_gone(world: World, entry: Entry, size_bytes: int) -> bool:
 def webhook_body(world: World, entry: Entry) -> Mapping[str, Any]:
     """What fal posts to the caller when a request has ended; a result with inline pictures is left out."""
     body: dict[str, Any] = {"request_id": entry.id, "gateway_request_id": entry.gateway_id}
+    unserializable = {"payload": None, "payload_error": "Response payload is not JSON serializable."}
     if entry.failure is not None:
-        return body | {
-            "status": "ERROR",
-            "error": f"Invalid status code: {entry.failure.code}",
-            "payload": dict(entry.failure.body),
-        }
+        body |= {"status": "ERROR", "error": f"Invalid status code: {entry.failure.code}"}
+        broken = entry.fault("null_payload_webhook") is not None
+        return body | (unserializable if broken else {"payload": dict(entry.failure.body)})
+    body |= {"status": "OK"}
     inline = entry.ask is not None and entry.ask.inline
     if entry.fault("null_payload_webhook") is not None or inline:
-        return body | {
-            "status": "OK",
-            "payload": None,
-            "payload_error": "Response payload is not JSON serializable.",
-        }
-    return body | {
-        "status": "OK",
-        "payload": output_with(entry, [image_of(world, entry, n) for n in range(len(entry.pictures))]),
-    }
+        return body | unserializable
+    images = [image_of(world, entry, index) for index in range(len(entry.pictures))]
+    return body | {"payload": output_with(entry, images)}

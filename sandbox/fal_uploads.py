@@ -36,8 +36,7 @@ class FalUploads:
             Route("/fal/files/upload/multipart", self.open_multipart, methods=["POST"]),
             Route("/fal/files/u/{id}/{name}/multipart/{upload}/complete", self.complete, methods=["POST"]),
             Route("/fal/files/u/{id}/{name}/multipart/{upload}/{part:int}", self.part, methods=["PUT"]),
-            Route("/fal/files/u/{id}/{name}", self.put, methods=["PUT"]),
-            Route("/fal/files/u/{id}/{name}", self.get, methods=["GET", "HEAD"]),
+            Route("/fal/files/u/{id}/{name}", self.file, methods=["PUT", "GET", "HEAD"]),
         ]
 
     async def token(self, request: Request) -> Response:
@@ -115,21 +114,18 @@ class FalUploads:
         self._world.uploads.add(upload)
         return as_json({"access_url": upload.url})
 
-    async def put(self, request: Request) -> Response:
-        """The bytes of a file that was announced with `initiate`."""
+    async def file(self, request: Request) -> Response:
+        """GET: the file. PUT: the bytes of a file that was announced with `initiate`."""
         upload = self._find(request)
         if upload is None:
             return as_json({"detail": "Not Found"}, 404)
+        if request.method != "PUT":
+            return Response(
+                upload.data, 200, {"Cache-Control": "public, max-age=31536000"}, upload.content_type
+            )
         upload.data = await read_body(request, self._world.options.upload_max_bytes)
         self._world.uploads.add(upload)
         return Response(b"", 200)
-
-    async def get(self, request: Request) -> Response:
-        """The file."""
-        upload = self._find(request)
-        if upload is None:
-            return as_json({"detail": "Not Found"}, 404)
-        return Response(upload.data, 200, {"Cache-Control": "public, max-age=31536000"}, upload.content_type)
 
     def _find(self, request: Request) -> Upload | None:
         return self._world.uploads.get("fal", request.path_params["id"])

@@ -47,8 +47,8 @@ KINDS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     # The run.
     "fail_run": (
         (
-            "The accepted request ends failed. code: result status at fal; type: fal's error type; error: text "
-            "at Replicate; bare: fal's detail is a plain string; infrastructure: fal's flat body."
+            "The accepted request ends failed. code: result status at fal; type: fal's error type; error: "
+            "the text at Replicate; bare: fal's detail is a plain string; infrastructure: fal's flat body."
         ),
         {
             "code": 500,
@@ -102,6 +102,11 @@ KINDS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "processing_with_output": ("Replicate: output is complete while the status is processing.", {"reads": 1}),
     "dict_error": ("Replicate: the error of a failed prediction is an object.", {}),
     "null_version": ("Replicate: version and model are null.", {}),
+    "remapped": (
+        "Replicate: the answer names another model and version than the request.",
+        {"model": "replicate/lifeboat", "version": "d-" + "5" * 32},
+    ),
+    "old_metrics": ("Replicate: image_count instead of image_output_count.", {}),
     # Webhooks.
     "lose_webhook": ("Webhooks are never sent.", {}),
     "repeat_webhook": ("Each webhook is sent again.", {"copies": 1}),
@@ -115,7 +120,10 @@ KINDS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     # Lists.
     "list_delay": ("The request shows up late in the provider's list.", {"seconds": 5.0}),
     "list_missing": ("The request never shows up in the provider's list.", {}),
-    "list_unavailable": ("The lists (requests, billing events) answer 503 this many times.", {"code": 503}),
+    "list_unavailable": (
+        "A list answers with this status. endpoint: by-endpoint, billing-events, usage, predictions.",
+        {"code": 503},
+    ),
 }
 """Every kind: what it does, and its arguments with their defaults."""
 
@@ -267,17 +275,17 @@ class FaultBoard:
             claimed.extend(faults_in_prompt(prompt))
         return claimed
 
-    def claim_list(self, provider: str) -> Fault | None:
-        """The fault that hits this call of a list, if any."""
-        return self._claim_call(provider, lambda fault: fault.kind in LIST_KINDS)
+    def claim_list(self, provider: str, name: str) -> Fault | None:
+        """The fault that hits this call of a list, to whose name the order's endpoint glob is matched."""
+        return self._claim_call(provider, name, lambda fault: fault.kind in LIST_KINDS)
 
     def claim_call(self, provider: str, on: str) -> Fault | None:
         """The `status` fault that hits this call (an upload) which belongs to no request, if any."""
-        return self._claim_call(provider, lambda fault: fault.args.get("on") == on)
+        return self._claim_call(provider, on, lambda fault: fault.args.get("on") == on)
 
-    def _claim_call(self, provider: str, fits: Callable[[Fault], bool]) -> Fault | None:
+    def _claim_call(self, provider: str, name: str, fits: Callable[[Fault], bool]) -> Fault | None:
         for order in self.orders:
-            if order.hits_calls and fits(order.fault) and order.wants(provider, "", ""):
+            if order.hits_calls and fits(order.fault) and order.wants(provider, name, ""):
                 order.hits += 1
                 return order.fault
         return None

@@ -36,8 +36,6 @@ class SandboxOptions:
     """How long an ended fal request stays out of the billing events."""
     billing_gap_every: int = 0
     """Every n-th bill never shows up in the billing events; 0 = none is missing."""
-    webhook_retry_seconds: float = 15.0
-    webhook_tries_max: int = 8
     webhook_parallel_max: int = 64
     drawing_threads: int = 2
     pictures_cached_max_bytes: int = 64 * MIB

@@ -44,6 +44,6 @@ def plan(world: World, model: Model, ask: Ask | None, request_id: str, faults: I
                 fault.number("seconds"),
                 True,
             )
-    if world.options.instant and not waits_for_fault:
+    if world.options.instant and not waits_for_fault and not model.keeps_pace:
         return Plan(0.0, run_seconds, 0, seed)
     return Plan(world.clock.scaled(queue_seconds), run_seconds, depth, seed)

@@ -6,13 +6,13 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from sandbox import replicate_shapes
@@ -80,6 +80,7 @@ class ReplicateApi:
             Route(f"{root}/deployments/{{owner}}/{{name}}/predictions", self.create, methods=["POST"]),
             Route(f"{root}/predictions/{{id}}", self.get, methods=["GET"]),
             Route(f"{root}/predictions/{{id}}/cancel", self.cancel, methods=["POST"]),
+            Route("/replicate/stream/{id}", self.stream, methods=["GET"]),
         ]
 
     async def create(self, request: Request) -> Response:
@@ -272,7 +273,7 @@ class ReplicateApi:
         refused = refuse_token(request)
         if refused is not None:
             return refused
-        fault = self._world.faults.claim_list("replicate")
+        fault = self._world.faults.claim_list("replicate", "predictions")
         if fault is not None:
             return problem(int(fault.number("code")), "Service unavailable")
         try:
@@ -294,6 +295,24 @@ class ReplicateApi:
         results = [replicate_shapes.prediction(self._world, entry) for entry in found[:PAGE]]
         body = {"previous": None, "next": self._next_url(request, found), "results": results}
         return _answer(body, 200, self._limits.spend("list"))
+
+    async def stream(self, request: Request) -> Response:
+        """Outputs as server-sent events, then `done` or `error`."""
+        entry = self._find(request)
+        if isinstance(entry, Response):
+            return entry
+        return StreamingResponse(self._output_events(entry), media_type="text/event-stream")
+
+    async def _output_events(self, entry: Entry) -> AsyncIterator[str]:
+        await self._world.works.wait_end(entry, self._world.options.wait_max_seconds)
+        body = replicate_shapes.prediction(self._world, entry)
+        output = body.get("output")
+        for number, url in enumerate([output] if isinstance(output, str) else output or []):
+            yield f"event: output\nid: {number}\ndata: {url}\n\n"
+        if entry.outcome is Outcome.FAILED:
+            yield f"event: error\ndata: {json.dumps({'detail': body['error']})}\n\n"
+        reason = {} if entry.outcome is Outcome.SUCCEEDED else {"reason": body["status"]}
+        yield f"event: done\ndata: {json.dumps(reason)}\n\n"
 
     def _is_listed(self, entry: Entry) -> bool:
         late = entry.fault("list_delay")

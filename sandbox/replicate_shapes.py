@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -28,10 +27,10 @@ def is_removed(world: World, entry: Entry) -> bool:
 
 def prediction(world: World, entry: Entry, *, early: bool = False) -> dict[str, Any]:
     """The prediction now; keys without a value yet are left out. `early`: output while processing."""
-    version, model = (
-        entry.route.get("version", entry.model.version),
-        entry.route.get("model", entry.model.endpoint),
-    )
+    version, model = entry.route.get("version", entry.model.version), entry.model.endpoint
+    remapped = entry.fault("remapped")
+    if remapped is not None:
+        version, model = remapped.args["version"], remapped.args["model"]
     bare = entry.fault("null_version") is not None
     root = f"{world.replicate_url}/v1/predictions/{entry.id}"
     removed = is_removed(world, entry)
@@ -141,7 +140,9 @@ def metrics_of(world: World, entry: Entry) -> dict[str, Any] | None:
         metrics["predict_time"] = _predict_seconds(entry)
     metrics["total_time"] = round((entry.ended_at - entry.accepted_at) * world.clock.speed, 6)
     if entry.charge is not None:
-        counted: Mapping[str, Any] = entry.charge.metrics
+        counted: dict[str, Any] = dict(entry.charge.metrics)
+        if entry.fault("old_metrics") is not None and "image_output_count" in counted:
+            counted["image_count"] = counted.pop("image_output_count")
         metrics |= dict.fromkeys(counted, 0) if entry.fault("bill_zero") is not None else counted
     return metrics
 

@@ -32,6 +32,8 @@ FAL_USER = "sandbox-user"
 SENT_KEPT_MAX = 1_000
 FIRST_TRY_SECONDS = 15.0
 KEYS = 3
+RETRIES = {"fal": (15.0, 9), "replicate": (2.0, 5)}
+"""First gap in seconds, each further one twice as long, and tries: over an hour at fal, half a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,16 +109,16 @@ class Webhooks:
             await self._post(entry, event, url, body, self.sign(entry, message_id, body, forged=True), 0)
             if forged.flag("only"):
                 return
-        tries_max = self._options.webhook_tries_max if event == "completed" else 1
+        gap_seconds, tries_max = RETRIES[entry.provider]
+        tries_max = tries_max if event == "completed" else 1
         for attempt in range(1, tries_max + 1):
             answer = await self._post(entry, event, url, body, self.sign(entry, message_id, body), attempt)
             if 200 <= answer < 300:
                 break
             if 300 <= answer < 400:
                 return
-            await self._clock.sleep(
-                self._clock.scaled(self._options.webhook_retry_seconds * 2 ** (attempt - 1))
-            )
+            if attempt < tries_max:
+                await self._clock.sleep(self._clock.scaled(gap_seconds * 2 ** (attempt - 1)))
         repeat = entry.fault("repeat_webhook")
         for _ in range(0 if repeat is None else int(repeat.number("copies"))):
             await self._post(entry, event, url, body, self.sign(entry, message_id, body), 1)

@@ -58,7 +58,7 @@ class Works:
 
     def _lasts(self, entry: Entry) -> bool:
         kinds = ("stuck", "slow", "deep_queue", "requeue", "aborted", "canceled")
-        return any(fault.kind in kinds for fault in entry.faults)
+        return entry.model.keeps_pace or any(fault.kind in kinds for fault in entry.faults)
 
     def is_full(self, provider: Provider) -> bool:
         """Whether the account runs as many requests as it may."""
@@ -230,7 +230,8 @@ class Works:
 
     def _end(self, entry: Entry) -> None:
         entry.phase, entry.ended_at = Phase.ENDED, self._clock.seconds()
-        if entry.pictures:
-            self._announce(entry, "output")
-        self._announce(entry, "completed")
+        if self._book.is_current(entry):
+            if entry.pictures:
+                self._announce(entry, "output")
+            self._announce(entry, "completed")
         entry.changed()
