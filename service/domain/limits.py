@@ -1,0 +1,76 @@
+"""Every bound of the product in one place, units last. A loop, queue, wait or payload without an entry here is a fault."""
+
+from __future__ import annotations
+
+from typing import Final
+
+MICROS_PER_SECOND: Final = 1_000_000
+
+# What a caller may send.
+prompt_characters_max: Final = 32_000
+negative_prompt_characters_max: Final = 8_000
+request_id_characters_max: Final = 64
+project_characters_max: Final = 63
+image_count_max: Final = 10
+variation_max: Final = 1_000_000
+labels_count_max: Final = 16
+label_key_characters_max: Final = 63
+label_value_bytes_max: Final = 128
+input_images_count_max: Final = 16
+inline_input_bytes_max: Final = 3 * 1024 * 1024
+input_image_bytes_max: Final = 20 * 1024 * 1024
+input_image_pixels_max: Final = 50_000_000
+edge_px_max: Final = 14_142
+extra_keys_count_max: Final = 32
+extra_bytes_max: Final = 8_192
+integer_exact_max: Final = 2**53
+wait_seconds_max: Final = 25.0
+job_timeout_seconds_max: Final = 24 * 3600
+cancel_reason_characters_max: Final = 200
+
+# What we answer.
+page_size_default: Final = 50
+page_size_max: Final = 500
+chunk_bytes_max: Final = 256 * 1024
+error_status_bytes_max: Final = 6 * 1024
+field_violations_count_max: Final = 20
+violation_text_bytes_max: Final = 200
+watch_heartbeat_seconds: Final = 15.0
+watch_poll_seconds: Final = 1.0
+watches_open_max: Final = 5_000
+report_range_hours_max: Final = 24 * 400
+report_rows_max: Final = 10_000
+paging_lag_seconds: Final = 60
+"""Pages and exports stop this long before now, because commit order is not id order."""
+
+# The store.
+batch_commands_max: Final = 256
+store_queue_commands_max: Final = 10_000
+store_answer_seconds_max: Final = 3.0
+batch_retries_max: Final = 3
+expire_jobs_count_max: Final = 100
+attempts_per_render_max: Final = 3
+totals_slots_count: Final = 8
+asset_check_seconds: Final = 24 * 3600
+"""A cached picture that was not seen in the bucket for this long is looked at again before it is promised."""
+
+# Dispatch and results.
+send_window_seconds: Final = 5.0
+dispatch_post_seconds_max: Final = 30.0
+provider_call_seconds_max: Final = 20.0
+poll_seconds_min: Final = 0.5
+poll_seconds_max: Final = 5.0
+progress_seconds_min: Final = 1.0
+result_margin_seconds: Final = 60.0
+download_seconds_max: Final = 60.0
+download_bytes_max: Final = 64 * 1024 * 1024
+output_pixels_max: Final = 100_000_000
+pending_seconds_max: Final = 3_600.0
+renders_running_max: Final = 2_000
+results_unstored_max: Final = 500
+start_timeout_seconds: Final = 600
+cache_seconds_default: Final = 30 * 24 * 3600
+
+# Replicas.
+heartbeat_seconds: Final = 5.0
+lease_seconds: Final = 15.0

@@ -1,0 +1,342 @@
+"""The seams: what the core needs from the world, as protocols. Every port has a contract suite in tests/contract."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import Enum
+from typing import Any, Protocol, TypeVar
+
+from service.domain.failure import Failure
+
+Outcome = TypeVar("Outcome", covariant=True)
+
+
+class Clock(Protocol):
+    """Time, injected. MUST NOT run backwards as seen through one instance."""
+
+    def now(self) -> int:
+        """Microseconds since 1970-01-01T00:00Z."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds of a clock that goes on while the machine sleeps (boot time)."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait. MUST pass cancellation on."""
+        ...
+
+
+class Dice(Protocol):
+    """Everything that is random, injected."""
+
+    def new_id(self) -> str:
+        """A UUIDv7, opaque to everybody."""
+        ...
+
+    def new_token(self) -> str:
+        """32 hex characters that cannot be guessed: the correlation token of one attempt."""
+        ...
+
+    def seed(self) -> int:
+        """A seed for a picture, 0 to 2**31 - 1."""
+        ...
+
+    def jitter(self) -> float:
+        """A factor between 0.5 and 1.5."""
+        ...
+
+
+# ---------------------------------------------------------------- pictures
+
+
+@dataclass(frozen=True, slots=True)
+class BlobInfo:
+    """What a stored picture is, as the store knows it."""
+
+    key: str
+    size_bytes: int
+    mime_type: str
+
+
+class Blobs(Protocol):
+    """The picture store: immutable blobs under content keys (`images/<aa>/<sha256>.<ext>`).
+
+    Every method MUST NOT block the event loop, MAY be called concurrently, and may raise `StorageUnavailable`
+    (with the cause chained) when the store does not answer in time. Cancellation MUST leave either the whole blob or none.
+    """
+
+    async def put(self, key: str, content: bytes, mime_type: str) -> bool:
+        """Store if absent. True when this call wrote it, False when it was there. MUST NOT rewrite a blob."""
+        ...
+
+    async def head(self, key: str) -> BlobInfo | None:
+        """Say whether it is there; None when not."""
+        ...
+
+    async def get(self, key: str) -> bytes | None:
+        """The bytes, at most `download_bytes_max`; None when absent."""
+        ...
+
+    def url(self, key: str) -> tuple[str, int | None]:
+        """A GET URL for callers and the time it ends (microseconds; None = never). MUST NOT do I/O; the same URL is
+        answered until half its life has passed."""
+        ...
+
+    def provider_url(self, key: str) -> str | None:
+        """A GET URL that a provider outside can fetch, or None when the store cannot be reached from there."""
+        ...
+
+    async def close(self) -> None:
+        """Free threads and sockets; legal twice."""
+        ...
+
+
+# ---------------------------------------------------------------- providers
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One dispatch, shaped: exactly what the provider is sent."""
+
+    provider: str
+    endpoint: str
+    body: bytes
+    """The model's input as JSON (UTF-8), without provider envelope."""
+    token: str
+    start_timeout_seconds: int
+    run_seconds_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The provider took it. `aliases` are further ids it used for the same request."""
+
+    provider_id: str
+    aliases: tuple[str, ...] = ()
+    queue_position: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Surely not accepted and surely not billed; the next route may be tried."""
+
+    failure: Failure
+    kind: str
+    """For metrics: unauthorized, account_blocked, invalid_input, content, not_found, rate_limited, unreachable."""
+    retry_after_seconds: float | None = None
+    fatal: bool = False
+    """True when no other route can help (the input itself is refused by its content)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unclear:
+    """Perhaps accepted. MUST NOT be sent again."""
+
+    kind: str
+    text: str
+
+
+DispatchAnswer = Accepted | Refused | Unclear
+
+
+class Stage(Enum):
+    """Where a request stands at the provider."""
+
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    ENDED = "ENDED"
+    GONE = "GONE"
+    """The provider says that it does not know the id (404)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line of the provider's log."""
+
+    text: str
+    level: str = "INFO"
+    at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One look at a running request."""
+
+    stage: Stage
+    queue_position: int | None = None
+    fraction: float | None = None
+    logs: tuple[LogLine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One picture as the provider offers it; sizes are claims, not measurements."""
+
+    url: str
+    mime_type: str | None = None
+    flagged: bool = False
+
+
+class Ended(Enum):
+    """How a request ended at the provider."""
+
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    ABORTED = "ABORTED"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What the provider said at the end: outputs, and the evidence of what it bills."""
+
+    ended: Ended
+    outputs: tuple[Output, ...] = ()
+    failure: Failure | None = None
+    billable_units: Decimal | None = None
+    """fal's `x-fal-billable-units`; None when the header is missing."""
+    metrics: Mapping[str, Decimal] = field(default_factory=dict)
+    """Replicate's metrics, numbers only."""
+    surely_unbilled: bool = False
+    seed: int | None = None
+    queue_seconds: float | None = None
+    run_seconds: float | None = None
+    expires_in_seconds: float | None = None
+    """How long the provider keeps the result, from now."""
+    notices: tuple[str, ...] = ()
+
+
+class CancelAnswer(Enum):
+    """What the provider says to a cancel."""
+
+    CANCELLED = "CANCELLED"
+    ASKED = "ASKED"
+    TOO_LATE = "TOO_LATE"
+    UNKNOWN_ID = "UNKNOWN_ID"
+
+
+class Provider(Protocol):
+    """One provider's queue. Foreign exceptions MUST NOT leave it.
+
+    `dispatch` MUST send at most one POST and never raise for what the wire does: everything doubtful is Unclear. The
+    other methods are idempotent, MAY be repeated, and raise `ProviderUnavailable` or `ProviderDenied` (service.domain.failure)
+    when there is no answer to be had. Deadlines are inside; cancellation MUST pass.
+    """
+
+    @property
+    def name(self) -> str:
+        """`fal` or `replicate`."""
+        ...
+
+    async def dispatch(self, order: Order, send_before: float) -> DispatchAnswer | None:
+        """Send the one POST. None when the monotonic clock has passed `send_before` just before sending: nothing was sent."""
+        ...
+
+    async def poll(self, endpoint: str, provider_id: str) -> Status:
+        """One look."""
+        ...
+
+    async def result(self, endpoint: str, provider_id: str) -> Result:
+        """Fetch result and evidence of an ended request."""
+        ...
+
+    async def cancel(self, endpoint: str, provider_id: str) -> CancelAnswer:
+        """Ask the provider to stop."""
+        ...
+
+    async def upload(self, content: bytes, mime_type: str) -> str:
+        """Give the provider an input picture, answer the URL under which its models can read it."""
+        ...
+
+    async def close(self) -> None:
+        """Free sockets; legal twice."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture that could be decoded: measured from its bytes."""
+
+    content: bytes
+    sha256: str
+    mime_type: str
+    extension: str
+    width_px: int
+    height_px: int
+    has_alpha: bool
+    thumbhash: bytes = b""
+    average_color: str = ""
+
+
+class Pictures(Protocol):
+    """Reading pictures. MUST NOT block the event loop; raises `PictureInvalid`, `PictureTooLarge` (service.domain.failure)."""
+
+    async def inspect(self, content: bytes, *, bytes_max: int, pixels_max: int) -> Picture:
+        """Decode far enough to know that it is a whole picture, and measure it."""
+        ...
+
+
+class Downloads(Protocol):
+    """Fetching pictures by URL. No credentials, no redirects to elsewhere, bounded in bytes and time.
+
+    Raises `DownloadFailed` (service.domain.failure; `final` when repeating is useless).
+    """
+
+    async def fetch_result(self, provider: str, url: str) -> bytes:
+        """A provider's output, from the provider's own hosts only (data: URIs too)."""
+        ...
+
+    async def fetch_input(self, url: str) -> bytes:
+        """A caller's input: https, public addresses only. Raises InputUrlRefused or InputUrlUnreachable instead."""
+        ...
+
+
+# ---------------------------------------------------------------- store
+
+
+class Store(Protocol):
+    """The one way to change state. See docs/architecture.md for the protocol."""
+
+    async def execute(self, command: Any) -> Any:
+        """Carry the command out in one transaction and answer its outcome after the commit.
+
+        MUST be idempotent by the command's own keys; MUST leave no trace when it raises a `LightmeterError` of the decision;
+        raises `StoreUnavailable` when the commit is not known after `store_answer_seconds_max` (evidence commands wait on).
+        Cancellation of the caller MUST NOT undo a command that was handed in.
+        """
+        ...
+
+
+class Hints(Protocol):
+    """Wake-ups. Rows are the truth: losing every hint MUST only cost time."""
+
+    def subscribe(self, *keys: str) -> HintSubscription:
+        """Listen for changes of jobs and renders by id."""
+        ...
+
+
+class HintSubscription(Protocol):
+    """One listener; a context manager in use."""
+
+    async def wait(self, seconds_max: float) -> bool:
+        """Wait for a hint, at most this long. True when one came."""
+        ...
+
+    def add(self, key: str) -> None:
+        """Listen for one more key."""
+        ...
+
+    def close(self) -> None:
+        """Stop listening; legal twice."""
+        ...
+
+
+class LogFeed(Protocol):
+    """Log lines of running renders on this replica; best effort, bounded, not replayed."""
+
+    def lines(self, render_id: str) -> AsyncIterator[Sequence[LogLine]]:
+        """The batches that come from now on."""
+        ...
