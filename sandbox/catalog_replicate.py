@@ -26,26 +26,17 @@ SDXL_VERSION = "7762fd07cf82c948538e41f63f77d685e02b063e37e496e96eefd46c929f9bdc
 FLUX_RATIOS = ("1:1", "16:9", "21:9", "3:2", "2:3", "4:5", "5:4", "3:4", "4:3", "9:16", "9:21")
 PRO_RATIOS = ("custom", "1:1", "16:9", "3:2", "2:3", "4:5", "5:4", "9:16", "3:4", "4:3")
 KONTEXT_RATIOS = ("match_input_image", *FLUX_RATIOS, "2:1", "1:2")
-GPT_SIZES: Mapping[str, tuple[int, int]] = {
-    "1:1": (1024, 1024),
-    "3:2": (1536, 1024),
-    "2:3": (1024, 1536),
-    "4:3": (1536, 1152),
-    "3:4": (1152, 1536),
-    "16:9": (2048, 1152),
-    "9:16": (1152, 2048),
-    "auto": (1024, 1024),
-    "1024x1024": (1024, 1024),
-    "1536x1024": (1536, 1024),
-    "1024x1536": (1024, 1536),
-    "1536x1152": (1536, 1152),
-    "1152x1536": (1152, 1536),
-    "2048x2048": (2048, 2048),
-    "2048x1152": (2048, 1152),
-    "1152x2048": (1152, 2048),
-    "3840x2160": (3840, 2160),
-    "2160x3840": (2160, 3840),
+GPT_RATIOS: Mapping[str, str] = {
+    "1:1": "1024x1024",
+    "3:2": "1536x1024",
+    "2:3": "1024x1536",
+    "4:3": "1536x1152",
+    "3:4": "1152x1536",
+    "16:9": "2048x1152",
+    "9:16": "1152x2048",
+    "auto": "1024x1024",
 }
+GPT_SIZES = (*sorted(set(GPT_RATIOS.values())), "2048x2048", "3840x2160", "2160x3840")
 GPT_PRICES_USD = {"low": "0.012", "medium": "0.047", "high": "0.128", "auto": "0.128"}
 SCHEDULERS = (
     "DDIM",
@@ -138,7 +129,8 @@ def _kontext_tolerance(filled: Mapping[str, Any]) -> list[Problem]:
 
 
 def _read_gpt(filled: Mapping[str, Any]) -> Ask:
-    width_px, height_px = GPT_SIZES[filled["aspect_ratio"]]
+    named = GPT_RATIOS.get(filled["aspect_ratio"], filled["aspect_ratio"])
+    width_px, height_px = (int(edge) for edge in named.split("x"))
     return Ask(
         prompt=filled["prompt"],
         width_px=width_px,
@@ -282,7 +274,7 @@ def _gpt_model() -> Model:
     fields = (
         PROMPT,
         Field("quality", "choice", default="auto", choices=("low", "medium", "high", "auto")),
-        Field("aspect_ratio", "choice", default="1:1", choices=tuple(GPT_SIZES)),
+        Field("aspect_ratio", "choice", default="1:1", choices=(*GPT_RATIOS, *GPT_SIZES)),
         Field("input_images", "urls", high=16),
         Field("number_of_images", "integer", default=1, low=1, high=10),
         Field("background", "choice", default="auto", choices=("auto", "transparent", "opaque")),
