@@ -25,7 +25,7 @@ START_SECONDS = 10.0
 class DroppableProtocol(H11Protocol):
     """Hands each request its connection, so that a fault can cut it."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows it too
         """Put the transport where requests find it."""
         self.app_state = {**self.app_state, "transport": transport}
         super().connection_made(transport)
