@@ -38,12 +38,14 @@ check: $(STAMP) ## What CI asks before it tests: lint, types, floors, protos, ho
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports --no-logo
 	$(VENV)/bin/buf lint proto
+	$(VENV)/bin/buf format --diff --exit-code proto
 	$(RUN) proto/generate.py --check
 	$(RUN) -m pytest -q tests/house
 
 fix: $(STAMP) ## Repair what machines can repair: lint and format
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
+	$(VENV)/bin/buf format --write proto
 
 proto: $(STAMP) ## Generate the stubs from proto/
 	$(RUN) proto/generate.py
