@@ -26,6 +26,12 @@ def test_every_suppression_says_why() -> None:
     assert [] == tree.found(bare, _others(tree.code()))
 
 
+def test_every_ignored_rule_says_why() -> None:
+    """In pyproject.toml a comment stands beside each rule, warning or untyped module that is let through."""
+    bare = r'^\s+"[A-Z]+\d*",?\s*$|^"[^"]+" = \[[^\]]*\]\s*$|^\s+"ignore:[^#]*$|^ignore_\w+ = true\s*$'
+    assert [] == tree.found(bare, ["pyproject.toml"])
+
+
 def test_no_path_of_somebodys_machine() -> None:
     """The tree works wherever it is cloned."""
     assert [] == tree.found(
