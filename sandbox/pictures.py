@@ -44,7 +44,7 @@ def is_allowed(url: str, options: SandboxOptions) -> bool:
 class Pictures:
     """Draws in a small thread pool, remembers recent encodings, and knows the input pictures of edits."""
 
-    def __init__(self, options: SandboxOptions, uploads: Uploads) -> None:
+    def __init__(self, options: SandboxOptions, uploads: Uploads, client: httpx.AsyncClient) -> None:
         self._options = options
         self._uploads = uploads
         self._painter = Painter()
@@ -52,12 +52,11 @@ class Pictures:
         self._encoded: OrderedDict[Recipe, bytes] = OrderedDict()
         self._encoded_bytes = 0
         self._thumbnails: OrderedDict[str, bytes] = OrderedDict()
-        self._client = httpx.AsyncClient(timeout=FETCH_SECONDS, trust_env=False)
+        self._client = client
         self.drawn_count = 0
 
-    async def close(self) -> None:
-        """Let go of threads and connections."""
-        await self._client.aclose()
+    def close(self) -> None:
+        """Let go of the threads."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     async def bytes_of(self, entry: Entry, index: int) -> bytes:
@@ -131,7 +130,7 @@ class Pictures:
         if not is_allowed(url, self._options):
             raise InputError("file_download_error", "Failed to download the file: host not allowed", url)
         try:
-            response = await self._client.get(url)
+            response = await self._client.get(url, timeout=FETCH_SECONDS)
         except httpx.HTTPError as error:
             raise InputError("file_download_error", "Failed to download the file", url) from error
         if response.status_code != 200:

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from sandbox.app import make_app
@@ -20,6 +21,7 @@ from sandbox.world import World, make_world
 BACKLOG = 2048
 KEEP_ALIVE_SECONDS = 75
 START_SECONDS = 10.0
+TICKS_PER_SECOND = 10
 
 
 class DroppableProtocol(H11Protocol):
@@ -31,8 +33,41 @@ class DroppableProtocol(H11Protocol):
         super().connection_made(transport)
 
 
-class QuietServer(uvicorn.Server):
-    """A server that leaves the process's signals alone."""
+class PromptServer(uvicorn.Server):
+    """A server that leaves the process's signals alone, and stops at once: callers it holds are cut off."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """End `serve`."""
+        self.should_exit = True
+        self._stopping.set()
+
+    async def main_loop(self) -> None:
+        """Refresh the Date header each second until told to stop."""
+        counter = 0
+        while not await self.on_tick(counter):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await self._stopping.wait()
+            counter += TICKS_PER_SECOND
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close the port, then the connections, then whatever still works on a request."""
+        for server in self.servers:
+            server.close()
+        for listener in sockets or []:
+            listener.close()
+        for connection in tuple(self.server_state.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+        await asyncio.sleep(0)
+        tasks = tuple(self.server_state.tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -53,7 +88,7 @@ class Sandbox:
             raise ValueError("the sandbox listens on loopback only")
         self.url = ""
         self._world: World | None = None
-        self._server: QuietServer | None = None
+        self._server: PromptServer | None = None
         self._serving: asyncio.Task[None] | None = None
 
     @property
@@ -82,7 +117,7 @@ class Sandbox:
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         self._world = make_world(self.options, self.url)
         config = uvicorn.Config(
-            make_app(self._world),
+            _letting_go(make_app(self._world)),
             http=DroppableProtocol,
             ws="none",
             lifespan="off",
@@ -90,9 +125,8 @@ class Sandbox:
             access_log=False,
             server_header=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=1,
         )
-        self._server = QuietServer(config)
+        self._server = PromptServer(config)
         self._serving = asyncio.get_running_loop().create_task(self._server.serve([listener]))
         async with asyncio.timeout(START_SECONDS):
             while not self._server.started:
@@ -111,11 +145,9 @@ class Sandbox:
         self._server = self._serving = None
         if server is None or serving is None or world is None:
             return
-        await world.chores.stop()
-        server.should_exit = True
+        server.stop()
         await serving
-        await world.webhooks.close()
-        await world.pictures.close()
+        await world.close()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -125,6 +157,16 @@ class Sandbox:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
+
+
+def _letting_go(app: ASGIApp) -> ASGIApp:
+    """Only a stop cancels requests, whose connections are closed by then: nobody is there to hear of it."""
+
+    async def call(scope: Scope, receive: Receive, send: Send) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await app(scope, receive, send)
+
+    return call
 
 
 def _is_loopback(host: str) -> bool:

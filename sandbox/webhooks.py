@@ -52,14 +52,20 @@ class Webhooks:
     """Keys and deliveries. The doors give it the bodies, because those are theirs to write."""
 
     def __init__(
-        self, options: SandboxOptions, clock: SandboxClock, dice: Dice, book: Book, chores: Chores
+        self,
+        options: SandboxOptions,
+        clock: SandboxClock,
+        dice: Dice,
+        book: Book,
+        chores: Chores,
+        client: httpx.AsyncClient,
     ) -> None:
         self._options = options
         self._clock = clock
         self._book = book
         self._chores = chores
         self._gate = asyncio.Semaphore(options.webhook_parallel_max)
-        self._client = httpx.AsyncClient(timeout=FIRST_TRY_SECONDS, trust_env=False, follow_redirects=False)
+        self._client = client
         self._fal_keys = [
             Ed25519PrivateKey.from_private_bytes(
                 hashlib.sha256(f"{dice.picture_seed(str(n))}|{n}".encode()).digest()
@@ -70,10 +76,6 @@ class Webhooks:
         self.replicate_secret = "whsec_" + base64.b64encode(secret).decode()
         self.sent: deque[Sent] = deque(maxlen=SENT_KEPT_MAX)
         self.bodies: dict[str, Bodies] = {}
-
-    async def close(self) -> None:
-        """Let go of connections."""
-        await self._client.aclose()
 
     def jwks(self) -> dict[str, Any]:
         """fal's public keys. The one that signs is neither the first nor the only one."""
@@ -129,7 +131,10 @@ class Webhooks:
         async with self._gate:
             try:
                 response = await self._client.post(
-                    url, content=body, headers={"Content-Type": "application/json", **headers}
+                    url,
+                    content=body,
+                    headers={"Content-Type": "application/json", **headers},
+                    timeout=FIRST_TRY_SECONDS,
                 )
                 answer = response.status_code
             except httpx.HTTPError:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import httpx
+
 from sandbox.book import Book
 from sandbox.catalog import Model
 from sandbox.catalog_fal import fal_models
@@ -34,6 +36,7 @@ class World:
     webhooks: Webhooks
     works: Works
     chores: Chores
+    client: httpx.AsyncClient
     fal: dict[str, Model] = field(default_factory=fal_models)
     replicate: dict[str, Model] = field(default_factory=replicate_models)
 
@@ -46,6 +49,12 @@ class World:
     def replicate_url(self) -> str:
         """The root of everything that plays Replicate."""
         return f"{self.url}/replicate"
+
+    async def close(self) -> None:
+        """End the background work, then let go of connections and threads."""
+        await self.chores.stop()
+        await self.client.aclose()
+        self.pictures.close()
 
     def reset(self) -> None:
         """Forget requests, orders for faults and uploads. Requests that still run end unseen."""
@@ -65,8 +74,9 @@ def make_world(options: SandboxOptions, url: str) -> World:
     book = Book(options.requests_kept_max)
     chores = Chores()
     uploads = Uploads(clock, options.uploads_kept_max_bytes)
-    pictures = Pictures(options, uploads)
-    webhooks = Webhooks(options, clock, dice, book, chores)
+    client = httpx.AsyncClient(trust_env=False, follow_redirects=False)
+    pictures = Pictures(options, uploads, client)
+    webhooks = Webhooks(options, clock, dice, book, chores, client)
     works = Works(clock, options, book, pictures, chores, webhooks.announce)
     return World(
         options=options,
@@ -80,4 +90,5 @@ def make_world(options: SandboxOptions, url: str) -> World:
         webhooks=webhooks,
         works=works,
         chores=chores,
+        client=client,
     )

@@ -112,7 +112,9 @@ async def test_run_and_stream_answer_with_the_output(start: Start, fal_clients: 
     sandbox = await start(speed=20)
     with pointed_at(sandbox):
         client = fal_clients()
-        result = await client.run(SCHNELL, {"prompt": "x", "num_images": 2}, start_timeout=30, hint="a runner")
+        result = await client.run(
+            SCHNELL, {"prompt": "x", "num_images": 2}, start_timeout=30, hint="a runner"
+        )
         events = [event async for event in client.stream("fal-ai/flux/dev", {"prompt": "x"})]
     assert 2 == len(result["images"])
     assert 1 == len(events[-1]["images"])
@@ -142,12 +144,13 @@ async def test_an_upload_is_the_input_of_an_edit(instant: Sandbox, fal_clients: 
     with pointed_at(instant):
         client = fal_clients()
         url = await client.upload_image(picture)
-        result = await client.subscribe("fal-ai/flux-pro/kontext", {"prompt": "make it blue", "image_url": url})
+        inputs = {"prompt": "make it blue", "image_url": url}
+        result = await client.subscribe("fal-ai/flux-pro/kontext", inputs)
     assert (640, 480) == (result["images"][0]["width"], result["images"][0]["height"])
 
 
 async def test_the_clients_own_retries_are_paid_for(instant: Sandbox, fal_clients: FalClients) -> None:
-    """After a lost reply fal-client sends the submit again: the book shows every POST accepted and billed."""
+    """After a lost reply fal-client submits again, and the book shows every POST accepted and billed."""
     with pointed_at(instant, MAX_ATTEMPTS=3), pytest.raises(httpx.RemoteProtocolError):
         await fal_clients().submit("sandbox/test-lost-reply", {"prompt": "x"})
     totals = instant.world.book.totals["fal"]
