@@ -9,9 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sandbox.answers import as_json, problem, spoiled
+from sandbox.answers import TooLarge, as_json, problem, read_body, spoiled
 from sandbox.catalog import Model
 from sandbox.fields import PRESETS, Field
+from sandbox.multipart import MultipartError, parse_form
 from sandbox.replicate_api import NO_MODEL, refuse_token
 from sandbox.replicate_shapes import stamp
 from sandbox.uploads import Upload
@@ -19,6 +20,7 @@ from sandbox.world import World
 
 FILE_SECONDS = 24 * 3600.0
 NAME_MAX_BYTES = 255
+FORM_MAX_BYTES = 64 * 1024
 JSON_TYPES = {
     "text": "string",
     "url": "string",
@@ -62,23 +64,23 @@ class ReplicateRest:
         fault = self._world.faults.claim_call("replicate", "upload")
         if fault is not None:
             return spoiled(fault)
-        limit = self._world.options.upload_max_bytes
-        if int(request.headers.get("content-length", "0")) > limit + 64 * 1024:
+        try:
+            body = await read_body(request, self._world.options.upload_max_bytes + FORM_MAX_BYTES)
+            form = parse_form(request.headers.get("content-type", ""), body)
+        except TooLarge:
             return problem(413, "The file is too large", "Request entity too large")
-        async with request.form() as form:
-            content = form.get("content")
-            if content is None or isinstance(content, str):
-                return problem(422, "- content is required", "Invalid input")
-            data = await content.read()
-            name, kind = content.filename or "file", content.content_type or "application/octet-stream"
-            metadata = form.get("metadata")
-        if len(data) > limit:
+        except MultipartError as error:
+            return problem(400, str(error), "Bad request")
+        content = form.get("content")
+        if content is None:
+            return problem(422, "- content is required", "Invalid input")
+        if len(content.data) > self._world.options.upload_max_bytes:
             return problem(413, "The file is too large", "Request entity too large")
+        name = content.file_name or "file"
         if len(name.encode()) > NAME_MAX_BYTES:
             return problem(422, "- filename is longer than 255 bytes", "Invalid input")
-        upload = self._new(
-            name, kind, data, json.loads(metadata) if isinstance(metadata, str) and metadata else {}
-        )
+        metadata = json.loads(form["metadata"].data) if "metadata" in form else {}
+        upload = self._new(name, content.content_type, content.data, metadata)
         self._world.uploads.add(upload)
         return as_json(self._shown(upload), 201)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
 import fal_client
@@ -82,12 +82,15 @@ def pointed_at(sandbox: Sandbox, **constants: Any) -> Iterator[None]:
             setattr(fal_module, name, value)
 
 
-@contextmanager
-def replicate_client(sandbox: Sandbox) -> Iterator[replicate.Client]:
+@asynccontextmanager
+async def replicate_client(sandbox: Sandbox) -> AsyncIterator[replicate.Client]:
     """The real client at the sandbox, polling often."""
     client = replicate.Client(api_token="sandbox-key", base_url=sandbox.replicate_url)
     client.poll_interval = 0.01
-    yield client
+    try:
+        yield client
+    finally:
+        await client._async_client.aclose()
 
 
 class FalClients:
