@@ -1,0 +1,1 @@
+"""Rooms of the service by themselves: no server, no database, no network."""
