@@ -2,7 +2,8 @@
 
 A fault is ordered for the requests that match it (`POST /admin/faults`), written into a prompt as
 ``[[fault:kind a=b]]`` when the sandbox was started with `--prompt-faults`, or belongs to a test model. Each
-order hits `times` requests.
+order hits `times` requests. Orders of different kinds meet on one request; of the same kind, each request
+takes one, in the order of ordering.
 """
 
 from __future__ import annotations
@@ -267,9 +268,12 @@ class FaultBoard:
     ) -> list[Fault]:
         """The faults that hit this request: the model's own, the ordered ones, and those in its prompt."""
         claimed = [make_fault(kind, args) for kind, args in own]
+        taken: set[tuple[str, Any]] = set()
         for order in self.orders:
-            if not order.hits_calls and order.wants(provider, endpoint, prompt):
+            slot = (order.fault.kind, order.fault.args.get("on"))
+            if not order.hits_calls and slot not in taken and order.wants(provider, endpoint, prompt):
                 order.hits += 1
+                taken.add(slot)
                 claimed.append(order.fault)
         if self.reads_prompts:
             claimed.extend(faults_in_prompt(prompt))
