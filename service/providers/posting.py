@@ -1,0 +1,83 @@
+"""The one POST of a dispatch. Nothing here tries again, on no status and on no fault: each POST may be paid.
+
+Neither provider knows an idempotency key, and fal-client repeats a submit up to ten times (observed with
+fal-client 1.0.3: a connection dropped after the POST was read, 429, 409, an nginx 502). So dispatches never
+go through a package.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import httpx
+
+from service.domain.limits import dispatch_post_seconds_max
+from service.ports import Clock, Refused, Unclear
+from service.providers.errors import NOTHING_SENT, PERHAPS_SENT, unreachable
+from service.providers.wire import (
+    CONNECT_SECONDS_MAX,
+    USER_AGENT,
+    Answer,
+    GuardedTransport,
+    plain_transport,
+    read_answer,
+)
+
+POSTS_PARALLEL_MAX: Final = 256
+
+
+class OnePost:
+    """An HTTP client that can only be used for dispatches: no keep-alive (a stale connection would make an
+    unclear dispatch out of nothing), no retries, no redirects, HTTP/1.1, no proxies out of the environment,
+    one deadline.
+    """
+
+    def __init__(
+        self,
+        provider: str,
+        clock: Clock,
+        origins: Iterable[str],
+        *,
+        seconds_max: float = dispatch_post_seconds_max,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._provider = provider
+        self._clock = clock
+        self._seconds_max = seconds_max
+        inner = transport or plain_transport(connections_max=POSTS_PARALLEL_MAX, keep_alive_max=0)
+        self._client = httpx.AsyncClient(
+            transport=GuardedTransport(origins, inner),
+            headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity", "Connection": "close"},
+            timeout=httpx.Timeout(seconds_max, connect=CONNECT_SECONDS_MAX, pool=CONNECT_SECONDS_MAX),
+            trust_env=False,
+            follow_redirects=False,
+        )
+
+    async def send(
+        self, url: str, headers: Mapping[str, str], content: bytes, send_before: float
+    ) -> Answer | Refused | Unclear | None:
+        """Send it. None: too late, nothing was sent. Refused: no connection, nothing was sent. Unclear:
+        whatever else the wire did. An Answer may have any status. Never raises for what the wire does;
+        cancellation passes.
+        """
+        request = self._client.build_request("POST", url, headers=dict(headers), content=content)
+        if self._clock.monotonic() >= send_before:
+            return None
+        try:
+            async with asyncio.timeout(self._seconds_max):
+                response = await self._client.send(request, stream=True)
+                try:
+                    return await read_answer(response)
+                finally:
+                    await response.aclose()
+        except NOTHING_SENT:
+            return unreachable(self._provider)
+        except PERHAPS_SENT as error:
+            slow = isinstance(error, httpx.TimeoutException | TimeoutError)
+            return Unclear("timeout" if slow else "broken", f"{self._provider}: {type(error).__name__}")
+
+    async def close(self) -> None:
+        """Free the sockets; legal twice."""
+        await self._client.aclose()
