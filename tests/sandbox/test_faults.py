@@ -306,7 +306,7 @@ async def test_orders_choose_their_requests(instant: Sandbox, http: httpx.AsyncC
 
 
 async def test_wrong_orders_are_refused(instant: Sandbox, http: httpx.AsyncClient) -> None:
-    """Unknown kinds, arguments, keys and providers are 400, so that a typo does not pass as a passing test."""
+    """Unknown kinds, arguments, keys and providers are 400: a typo must not look like a passing test."""
     for wish in (
         {"kind": "no_such"},
         {"kind": "no_id", "args": {"x": 1}},
