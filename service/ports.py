@@ -9,6 +9,18 @@ from enum import Enum
 from typing import Any, Protocol, TypeVar
 
 from service.domain.failure import Failure
+from service.domain.queries import (
+    BudgetState,
+    CostQuery,
+    CostReport,
+    JobPage,
+    JobQuery,
+    LedgerSnapshot,
+    TransferPage,
+    TransferQuery,
+)
+from service.domain.records import Asset, Attempt, Render
+from service.domain.view import JobView
 
 Outcome = TypeVar("Outcome", covariant=True)
 
@@ -339,4 +351,56 @@ class LogFeed(Protocol):
 
     def lines(self, render_id: str) -> AsyncIterator[Sequence[LogLine]]:
         """The batches that come from now on."""
+        ...
+
+
+class JobReader(Protocol):
+    """Single-statement reads of jobs, outside the lanes. MUST NOT block the event loop; raises `StoreUnavailable`."""
+
+    async def view(self, job_id: str) -> JobView | None:
+        """The job with render, attempts and pictures, in one snapshot."""
+        ...
+
+    async def view_by_request(self, project: str, request_id: str) -> JobView | None:
+        """The same, found by the caller's own id."""
+        ...
+
+    async def page(self, query: JobQuery) -> JobPage:
+        """A page of jobs."""
+        ...
+
+    async def due_jobs(self, limit: int) -> tuple[str, ...]:
+        """Ids of jobs that are not final and past their deadline by the database's clock."""
+        ...
+
+    async def asset(self, sha256: str, project: str | None) -> Asset | None:
+        """A picture of which this project has a job or an upload (any project for None). The same bytes and timing else."""
+        ...
+
+    async def flight(self, scope: str, fingerprint: str) -> tuple[Render, tuple[Attempt, ...]] | None:
+        """What the fingerprint points at now, for quotes; nothing is locked."""
+        ...
+
+
+class LedgerReader(Protocol):
+    """Reads of the books. MUST NOT block the event loop; raises `StoreUnavailable`."""
+
+    async def costs(self, query: CostQuery) -> CostReport:
+        """A report over totals."""
+        ...
+
+    async def transfers(self, query: TransferQuery) -> TransferPage:
+        """A page of the journal."""
+        ...
+
+    async def budgets(self, project: str | None) -> tuple[BudgetState, ...]:
+        """The live budgets with their current windows."""
+        ...
+
+    async def snapshot(self) -> LedgerSnapshot:
+        """What /metrics/ledger shows."""
+        ...
+
+    async def verify(self) -> tuple[str, ...]:
+        """Recompute everything from the transfers; one sentence per difference, empty when the books are right."""
         ...

@@ -1,0 +1,170 @@
+"""What readers ask the database for, and what they get. Pages run over (time, key) and stop `paging_lag_seconds` before now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from service.domain.records import Budget, Transfer, Window
+from service.domain.view import JobView
+
+
+@dataclass(frozen=True, slots=True)
+class JobQuery:
+    """Which jobs; empty tuples and None mean no restriction. Times are accepted_at, half-open, microseconds."""
+
+    project: str | None
+    limit: int
+    after: tuple[int, str] | None = None
+    """(accepted_at, id) of the last row of the page before."""
+    newest_first: bool = True
+    states: tuple[str, ...] = ()
+    """JobState values, compared with the state as it is shown."""
+    operations: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    providers: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    failure_reasons: tuple[str, ...] = ()
+    settlements: tuple[str, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    accepted_from: int | None = None
+    accepted_before: int | None = None
+    fingerprint: str | None = None
+    asset_sha256: str | None = None
+
+
+class CostBasis(Enum):
+    """Which of the two times a report goes by."""
+
+    USAGE = "USAGE"
+    BOOKED = "BOOKED"
+
+
+class Interval(Enum):
+    """How a report is cut along time; TOTAL is one row for the whole range."""
+
+    TOTAL = "TOTAL"
+    HOUR = "HOUR"
+    DAY = "DAY"
+    MONTH = "MONTH"
+
+
+GROUPINGS = (
+    "project", "model", "provider", "route", "operation", "origin", "outcome", "evidence", "fault", "label",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class CostQuery:
+    """A report over the totals. Range in whole UTC hours, half-open, microseconds."""
+
+    start: int
+    end: int
+    basis: CostBasis
+    interval: Interval
+    group_by: tuple[str, ...]
+    """Names of GROUPINGS, without repeats."""
+    label_key: str = ""
+    """With `label` in group_by: which reporting label."""
+    filters: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Grouping name (not label) → allowed values."""
+    limit: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class CostFigures:
+    """Sums; net is charged + corrected_up - corrected_down."""
+
+    jobs: int = 0
+    attempts: int = 0
+    images: int = 0
+    charged_nanos: int = 0
+    corrected_up_nanos: int = 0
+    corrected_down_nanos: int = 0
+    avoided_nanos: int = 0
+    net_estimated_nanos: int = 0
+    net_unconfirmed_nanos: int = 0
+    held_nanos: int = 0
+    latency_micros: int = 0
+    buckets: tuple[int, ...] = ()
+
+    @property
+    def net_nanos(self) -> int:
+        """What it costs in the end."""
+        return self.charged_nanos + self.corrected_up_nanos - self.corrected_down_nanos
+
+
+@dataclass(frozen=True, slots=True)
+class CostRow:
+    """One line of a report. `group` has the values of group_by in its order."""
+
+    interval_start: int
+    group: tuple[str, ...]
+    figures: CostFigures
+
+
+@dataclass(frozen=True, slots=True)
+class CostReport:
+    """Rows by (interval, group), their total, and the database's time of the snapshot."""
+
+    rows: tuple[CostRow, ...]
+    total: CostFigures
+    as_of: int
+
+
+@dataclass(frozen=True, slots=True)
+class TransferQuery:
+    """Which transfers, in the order (booked_at, source, ordinal)."""
+
+    project: str | None
+    limit: int
+    after: tuple[int, str, int] | None = None
+    booked_from: int | None = None
+    booked_before: int | None = None
+    job_id: str | None = None
+    kinds: tuple[str, ...] = ()
+    providers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TransferPage:
+    """Transfers, and the booked time below which nothing can still appear."""
+
+    transfers: tuple[Transfer, ...]
+    complete_through: int
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetState:
+    """A live budget and its current window (None while untouched)."""
+
+    budget: Budget
+    window: Window | None
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerSnapshot:
+    """Everything that /metrics/ledger shows, read in one snapshot.
+
+    `lifetime` maps (project, model, provider, operation, origin, outcome, evidence) to figures.
+    """
+
+    as_of: int
+    lifetime: dict[tuple[str, str, str, str, str, str, str], CostFigures]
+    held_by_project: dict[str, int]
+    unconfirmed_by_project: dict[str, int]
+    window_net: dict[tuple[str, str], int]
+    """(project, `day` or `month`) → net nanos of the current UTC window by usage time."""
+    budgets: tuple[BudgetState, ...]
+    attempts_open: dict[tuple[str, str], int]
+    """(provider, attempt state) → count."""
+    oldest_open_job_at: dict[str, int]
+    """Render state → accepted_at of the oldest job that waits in it."""
+    stored_bytes_by_project: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    """Jobs in the asked order."""
+
+    views: tuple[JobView, ...]

@@ -1,0 +1,129 @@
+"""Which rows a command needs before it can be decided. The store loads and locks them in one fixed order:
+
+flights → renders → attempts → jobs → assets → budget windows. Named jobs and attempts bring their render with them; a
+flight brings the render it points at; a render brings all its attempts, and its pictures with their assets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import singledispatch
+
+from service.domain import commands as c
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """The keys that a command starts from."""
+
+    requests: tuple[tuple[str, str], ...] = ()
+    """(project, request_id): jobs to be found by it, read without a lock and again after the flights are locked."""
+    flights: tuple[tuple[str, str], ...] = ()
+    """(scope, fingerprint): created when missing, then locked."""
+    jobs: tuple[str, ...] = ()
+    renders: tuple[str, ...] = ()
+    attempts: tuple[str, ...] = ()
+    provider_ids: tuple[tuple[str, str], ...] = ()
+    waiting: bool = False
+    """Whether all waiting jobs of the touched renders are needed, locked."""
+    assets: tuple[str, ...] = ()
+    settles: bool = False
+    """Whether money may be settled: the hold_budgets of the touched attempts and their windows, locked."""
+    budgets_of: tuple[str, ...] = ()
+    """Projects whose live budgets are needed."""
+    budget_ids: tuple[str, ...] = ()
+    budgets_exclusive: bool = False
+    """Whether the budgets table is locked against every Accept first; then the open holds and the posts of the window
+    are summed for `SetBudget` by the store (`World.windows`)."""
+    replicas: tuple[str, ...] = ()
+
+
+@singledispatch
+def reach(command: object) -> Reach:
+    """The reach of a command."""
+    raise TypeError(f"not a command: {type(command).__name__}")
+
+
+@reach.register
+def _(command: c.Accept) -> Reach:
+    return Reach(
+        requests=((command.project, command.request_id),),
+        flights=((command.scope, command.fingerprint),) if command.has_flight else (),
+        assets=tuple(asset.sha256 for asset in command.input_assets),
+        budgets_of=(command.project,),
+    )
+
+
+@reach.register
+def _(command: c.MarkSeen) -> Reach:
+    return Reach(assets=command.sha256s)
+
+
+@reach.register
+def _(command: c.MarkGone) -> Reach:
+    return Reach(assets=command.sha256s)
+
+
+@reach.register
+def _(command: c.Cancel) -> Reach:
+    return Reach(jobs=(command.job_id,), waiting=True, settles=True)
+
+
+@reach.register
+def _(command: c.ExpireJobs) -> Reach:
+    return Reach(jobs=command.job_ids, waiting=True, settles=True)
+
+
+@reach.register
+def _(command: c.Heartbeat) -> Reach:
+    return Reach(replicas=(command.replica_id,))
+
+
+@reach.register
+def _(command: c.Fenced) -> Reach:
+    return Reach(renders=(command.render_id,))
+
+
+@reach.register
+def _(command: c.ResolveUnconfirmed) -> Reach:
+    return Reach(renders=(command.render_id,), waiting=True, settles=True)
+
+
+@reach.register
+def _(command: c.Finish) -> Reach:
+    return Reach(
+        renders=(command.render_id,),
+        waiting=True,
+        assets=tuple(asset.sha256 for _, asset, _ in command.assets),
+    )
+
+
+@reach.register
+def _(command: c.Fail) -> Reach:
+    return Reach(renders=(command.render_id,), waiting=True, settles=True)
+
+
+@reach.register
+def _(command: c.Evidence) -> Reach:
+    return Reach(attempts=(command.attempt_id,))
+
+
+@reach.register
+def _(command: c.BindProviderId) -> Reach:
+    ids = (command.provider_id, *command.aliases)
+    return Reach(attempts=(command.attempt_id,), provider_ids=tuple((command.provider, i) for i in ids))
+
+
+@reach.register
+def _(command: c.RecordResult) -> Reach:
+    return Reach(attempts=(command.attempt_id,), settles=True)
+
+
+@reach.register
+def _(command: c.SetBudget) -> Reach:
+    return Reach(budgets_of=(command.project,), budget_ids=(command.budget_id,), budgets_exclusive=True)
+
+
+@reach.register
+def _(command: c.DeleteBudget) -> Reach:
+    return Reach(budget_ids=(command.budget_id,), budgets_exclusive=True)
