@@ -268,6 +268,26 @@ class Provider(Protocol):
         ...
 
 
+class Health(Enum):
+    """Whether a route is worth asking, as this replica has met it."""
+
+    OK = "OK"
+    DEGRADED = "DEGRADED"
+    """It failed lately, or the next dispatch is a trial."""
+    OPEN = "OPEN"
+    """It keeps failing: dispatches are refused here until a trial is due."""
+    ACCOUNT_BLOCKED = "ACCOUNT_BLOCKED"
+    """The provider refuses our account: true for all its routes."""
+
+
+class RouteHealth(Protocol):
+    """What the circuit breaker of one provider knows. MUST NOT do I/O."""
+
+    def health(self, endpoint: str) -> Health:
+        """The health of a route, by its endpoint. A route never asked is OK."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Picture:
     """A picture that could be decoded: measured from its bytes."""
