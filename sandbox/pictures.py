@@ -8,7 +8,6 @@ import binascii
 import hashlib
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -17,13 +16,12 @@ from sandbox.catalog import Ask, Format
 from sandbox.drawing import Painter, Recipe, measure
 from sandbox.fields import Problem
 from sandbox.options import SandboxOptions
+from sandbox.outgoing import Outgoing
 from sandbox.uploads import Uploads
 
 CONTENT_KINDS: dict[Format, str] = {"jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
 EXTENSIONS: dict[Format, str] = {"jpeg": "jpg", "png": "png", "webp": "webp"}
-LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 INPUT_MAX_BYTES = 50 * 1024 * 1024
-FETCH_SECONDS = 10.0
 
 
 class InputError(Exception):
@@ -35,16 +33,10 @@ class InputError(Exception):
         self.problem = Problem(("body", "image_url"), kind, message, {}, shown)
 
 
-def is_allowed(url: str, options: SandboxOptions) -> bool:
-    """Whether the sandbox may talk to this address at all."""
-    parts = urlsplit(url)
-    return parts.scheme in ("http", "https") and parts.hostname in (*LOOPBACK_HOSTS, *options.allowed_hosts)
-
-
 class Pictures:
     """Draws in a small thread pool, remembers recent encodings, and knows the input pictures of edits."""
 
-    def __init__(self, options: SandboxOptions, uploads: Uploads, client: httpx.AsyncClient) -> None:
+    def __init__(self, options: SandboxOptions, uploads: Uploads, outgoing: Outgoing) -> None:
         self._options = options
         self._uploads = uploads
         self._painter = Painter()
@@ -52,7 +44,7 @@ class Pictures:
         self._encoded: OrderedDict[Recipe, bytes] = OrderedDict()
         self._encoded_bytes = 0
         self._thumbnails: OrderedDict[str, bytes] = OrderedDict()
-        self._client = client
+        self._outgoing = outgoing
         self.drawn_count = 0
 
     def close(self) -> None:
@@ -127,10 +119,10 @@ class Pictures:
         upload = self._uploads.by_url(url)
         if upload is not None:
             return upload.data
-        if not is_allowed(url, self._options):
+        if not self._outgoing.allows(url):
             raise InputError("file_download_error", "Failed to download the file: host not allowed", url)
         try:
-            response = await self._client.get(url, timeout=FETCH_SECONDS)
+            response = await self._outgoing.get(url)
         except httpx.HTTPError as error:
             raise InputError("file_download_error", "Failed to download the file", url) from error
         if response.status_code != 200:

@@ -25,12 +25,11 @@ from sandbox.chores import Chores
 from sandbox.clock import SandboxClock
 from sandbox.dice import Dice
 from sandbox.options import SandboxOptions
-from sandbox.pictures import is_allowed
+from sandbox.outgoing import Outgoing
 
 Bodies = Callable[[Entry], Mapping[str, Any]]
 FAL_USER = "sandbox-user"
 SENT_KEPT_MAX = 1_000
-FIRST_TRY_SECONDS = 15.0
 KEYS = 3
 ROTATED_SECRET = "whsec_" + base64.b64encode(b"a secret of the past").decode()
 RETRIES = {"fal": (15.0, 9), "replicate": (2.0, 5)}
@@ -59,14 +58,14 @@ class Webhooks:
         dice: Dice,
         book: Book,
         chores: Chores,
-        client: httpx.AsyncClient,
+        outgoing: Outgoing,
     ) -> None:
         self._options = options
         self._clock = clock
         self._book = book
         self._chores = chores
         self._gate = asyncio.Semaphore(options.webhook_parallel_max)
-        self._client = client
+        self._outgoing = outgoing
         self._fal_keys = [
             Ed25519PrivateKey.from_private_bytes(
                 hashlib.sha256(f"{dice.picture_seed(str(n))}|{n}".encode()).digest()
@@ -97,7 +96,7 @@ class Webhooks:
         """Send what the receiver of this request asked to hear about this event."""
         if entry.webhook_url is None or event not in entry.webhook_events:
             return
-        if entry.fault("lose_webhook") is not None or not is_allowed(entry.webhook_url, self._options):
+        if entry.fault("lose_webhook") is not None or not self._outgoing.allows(entry.webhook_url):
             return
         body = json.dumps(self.bodies[entry.provider](entry)).encode()
         self._chores.start(self._deliver(entry, event, entry.webhook_url, body))
@@ -131,11 +130,8 @@ class Webhooks:
     ) -> int:
         async with self._gate:
             try:
-                response = await self._client.post(
-                    url,
-                    content=body,
-                    headers={"Content-Type": "application/json", **headers},
-                    timeout=FIRST_TRY_SECONDS,
+                response = await self._outgoing.post(
+                    url, body, {"Content-Type": "application/json", **headers}
                 )
                 answer = response.status_code
             except httpx.HTTPError:

@@ -218,12 +218,13 @@ class Works:
         """Let the time of the work pass; True when it was ended early (only Replicate does that)."""
         until = self._clock.seconds() + seconds
         wants_logs = "logs" in entry.webhook_events
+        log_seconds = self._clock.scaled(LOG_WEBHOOK_SECONDS)
         stoppable = entry.provider == "replicate" or entry.fault("stuck") is not None
         while (now := self._clock.seconds()) < until:
             overdue = entry.deadline_at is not None and now >= entry.deadline_at
             if stoppable and (entry.cancel_asked or overdue):
                 return True
-            await self._doze(entry, [until, now + LOG_WEBHOOK_SECONDS] if wants_logs else [until])
+            await self._doze(entry, [until, now + log_seconds] if wants_logs else [until])
             if wants_logs:
                 self._announce(entry, "logs")
         return False

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import httpx
-
 from sandbox.book import Book
 from sandbox.catalog import Model
 from sandbox.catalog_fal import fal_models
@@ -15,6 +13,7 @@ from sandbox.clock import SandboxClock
 from sandbox.dice import Dice
 from sandbox.faults import FaultBoard
 from sandbox.options import SandboxOptions
+from sandbox.outgoing import Outgoing
 from sandbox.pictures import Pictures
 from sandbox.uploads import Uploads
 from sandbox.webhooks import Webhooks
@@ -36,7 +35,7 @@ class World:
     webhooks: Webhooks
     works: Works
     chores: Chores
-    client: httpx.AsyncClient
+    outgoing: Outgoing
     fal: dict[str, Model] = field(default_factory=fal_models)
     replicate: dict[str, Model] = field(default_factory=replicate_models)
 
@@ -53,7 +52,7 @@ class World:
     async def close(self) -> None:
         """End the background work, then let go of connections and threads."""
         await self.chores.stop()
-        await self.client.aclose()
+        await self.outgoing.close()
         self.pictures.close()
 
     def reset(self) -> None:
@@ -74,9 +73,9 @@ def make_world(options: SandboxOptions, url: str) -> World:
     book = Book(options.requests_kept_max)
     chores = Chores()
     uploads = Uploads(clock, options.uploads_kept_max_bytes)
-    client = httpx.AsyncClient(trust_env=False, follow_redirects=False)
-    pictures = Pictures(options, uploads, client)
-    webhooks = Webhooks(options, clock, dice, book, chores, client)
+    outgoing = Outgoing(options.allowed_hosts)
+    pictures = Pictures(options, uploads, outgoing)
+    webhooks = Webhooks(options, clock, dice, book, chores, outgoing)
     works = Works(clock, options, book, pictures, chores, webhooks.announce)
     return World(
         options=options,
@@ -90,5 +89,5 @@ def make_world(options: SandboxOptions, url: str) -> World:
         webhooks=webhooks,
         works=works,
         chores=chores,
-        client=client,
+        outgoing=outgoing,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
@@ -10,7 +11,7 @@ import fal_client
 import fal_client.client as fal_module
 import httpx
 import pytest
-import replicate
+from replicate.client import Client
 
 from sandbox import Sandbox, SandboxOptions
 from tests.sandbox.receiver import Receiver
@@ -51,7 +52,9 @@ async def slow(start: Start) -> Sandbox:
 @pytest.fixture
 async def http() -> AsyncIterator[httpx.AsyncClient]:
     """A plain HTTP client that follows nothing and retries nothing."""
-    async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
+    # A bare context: nothing here speaks TLS, and loading certificates would take longer than most tests.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    async with httpx.AsyncClient(timeout=10, trust_env=False, verify=context) as client:
         yield client
 
 
@@ -83,9 +86,9 @@ def pointed_at(sandbox: Sandbox, **constants: Any) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def replicate_client(sandbox: Sandbox) -> AsyncIterator[replicate.Client]:
+async def replicate_client(sandbox: Sandbox) -> AsyncIterator[Client]:
     """The real client at the sandbox, polling often."""
-    client = replicate.Client(api_token="sandbox-key", base_url=sandbox.replicate_url)
+    client = Client(api_token="sandbox-key", base_url=sandbox.replicate_url)
     client.poll_interval = 0.01
     try:
         yield client

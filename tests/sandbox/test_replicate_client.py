@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from typing import Any
 
 import httpx
 import pytest
@@ -37,6 +38,7 @@ async def test_a_prediction_is_watched_and_downloaded(start: Start, http: httpx.
     assert made.logs.startswith("Using seed: 4\n")
     assert made.metrics is not None
     assert 1 == made.metrics["image_output_count"]
+    assert made.output is not None
     picture = Image.open(io.BytesIO((await http.get(made.output[0])).content))
     assert ((1344, 768), "PNG") == (picture.size, picture.format)
 
@@ -45,9 +47,9 @@ async def test_run_waits_for_the_output(start: Start) -> None:
     """async_run sends Prefer: wait and takes the answer's output, list or single, official or community."""
     sandbox = await start(speed=50)
     async with replicate_client(sandbox) as client:
-        several = await client.async_run(SCHNELL, input={"prompt": "x", "num_outputs": 2})
+        several: Any = await client.async_run(SCHNELL, input={"prompt": "x", "num_outputs": 2})
         single = await client.async_run("black-forest-labs/flux-1.1-pro", input={"prompt": "x"})
-        community = await client.async_run(SDXL, input={"prompt": "x"}, wait=False)
+        community: Any = await client.async_run(SDXL, input={"prompt": "x"}, wait=False)
     assert 2 == len(several)
     assert not isinstance(single, list)
     assert 1 == len(community)

@@ -107,7 +107,7 @@ async def test_replicate_sends_the_events_that_were_asked_for(
     start: Start, http: httpx.AsyncClient, receiver: Receiver
 ) -> None:
     """start, logs, output, completed as filtered; the body is the prediction, signed as documented."""
-    sandbox = await start(speed=5)
+    sandbox = await start(speed=20)
     hook = {"webhook": f"{receiver.url}/hook"}
     await create(
         http, sandbox, "openai/gpt-image-2", **hook, webhook_events_filter=["start", "logs", "completed"]
@@ -134,7 +134,7 @@ async def test_a_refused_delivery_is_sent_again(
         await fal_submit(http, instant, receiver.url)
     else:
         await create(http, instant, webhook=receiver.url, webhook_events_filter=["completed"])
-    seen = []
+    seen: list[Delivery] = []
     while len(seen) < 3:
         if receiver.waiting:
             seen.append(await receiver.next())
