@@ -1,0 +1,132 @@
+"""Lightmeter's Python client: pictures from fal and Replicate, never paid twice, each with its exact bill.
+
+    async with lightmeter.AsyncClient() as lm:
+        ask = lightmeter.Drawing(model="gpt-image-2", prompt="a fox", size="1024x1536", quality="high")
+        job = await lm.generate(ask, max_cost="0.20")
+        print(job.receipt.charged, job.origin)
+        await job.assets[0].save("fox.png")
+
+Lives here: AsyncClient and the blocking Client, the values that they take and return, the tree of errors, the
+command line (`lightmeter.cli`), and the generated stubs (`lightmeter.v1`). Never: anything of the service, a
+decision about money or state (the service decides, the client reports), a dependency beyond gRPC and protobuf
+outside the command line. May come in: every program that wants pictures; the service takes the stubs only.
+"""
+
+from lightmeter.async_client import AsyncClient
+from lightmeter.catalog import Exclusion, Model, Quote, QuotedBudget, QuotedRoute, Route
+from lightmeter.client import Client
+from lightmeter.drawing import AspectRatio, AutoSize, Drawing, Expansion, Preset, Size, parse_size
+from lightmeter.errors import (
+    AssetCorrupt,
+    BudgetExceeded,
+    Conflict,
+    ContentRejected,
+    CostRefused,
+    FieldInvalid,
+    InputRefused,
+    InternalError,
+    JobCancelled,
+    JobFailed,
+    LightmeterError,
+    LimitReached,
+    NoEligibleRoute,
+    NotAllowed,
+    NotFound,
+    Paused,
+    Refused,
+    RequestIdReused,
+    TransportError,
+    Unavailable,
+    Unsupported,
+    Violation,
+    WaitTimeout,
+)
+from lightmeter.job import (
+    Asset,
+    Cancellation,
+    Failure,
+    Job,
+    JobRoute,
+    LogLine,
+    Notice,
+    Preview,
+    Progress,
+    Timing,
+)
+from lightmeter.ledger import (
+    AttemptReceipt,
+    CostFigures,
+    CostReport,
+    CostRow,
+    Latency,
+    PriceLine,
+    Receipt,
+    Transfer,
+)
+from lightmeter.money import Money, usd
+from lightmeter.pictures import Picture
+from lightmeter.retry import NO_RETRY, RetryPolicy
+
+__all__ = [
+    "NO_RETRY",
+    "AspectRatio",
+    "Asset",
+    "AssetCorrupt",
+    "AsyncClient",
+    "AttemptReceipt",
+    "AutoSize",
+    "BudgetExceeded",
+    "Cancellation",
+    "Client",
+    "Conflict",
+    "ContentRejected",
+    "CostFigures",
+    "CostRefused",
+    "CostReport",
+    "CostRow",
+    "Drawing",
+    "Exclusion",
+    "Expansion",
+    "Failure",
+    "FieldInvalid",
+    "InputRefused",
+    "InternalError",
+    "Job",
+    "JobCancelled",
+    "JobFailed",
+    "JobRoute",
+    "Latency",
+    "LightmeterError",
+    "LimitReached",
+    "LogLine",
+    "Model",
+    "Money",
+    "NoEligibleRoute",
+    "NotAllowed",
+    "NotFound",
+    "Notice",
+    "Paused",
+    "Picture",
+    "Preset",
+    "Preview",
+    "PriceLine",
+    "Progress",
+    "Quote",
+    "QuotedBudget",
+    "QuotedRoute",
+    "Receipt",
+    "Refused",
+    "RequestIdReused",
+    "RetryPolicy",
+    "Route",
+    "Size",
+    "Timing",
+    "Transfer",
+    "TransportError",
+    "Unavailable",
+    "Unsupported",
+    "Violation",
+    "WaitTimeout",
+    "parse_size",
+    "usd",
+]

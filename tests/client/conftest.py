@@ -1,0 +1,30 @@
+"""A scripted service, and a patient client of it whose waits are too short to notice."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from lightmeter import AsyncClient, RetryPolicy
+
+from tests.client.fake_service import FakeServer, Script
+
+QUICK = RetryPolicy(attempts_max=4, first_seconds=0.001, wait_seconds_max=0.01)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[FakeServer]:
+    """A running fake service."""
+    async with FakeServer() as running:
+        yield running
+
+
+@pytest.fixture
+def script(server: FakeServer) -> Script:
+    """What the fake service answers and was asked."""
+    return server.script
+
+
+@pytest.fixture
+async def client(server: FakeServer) -> AsyncIterator[AsyncClient]:
+    """A client of the fake service."""
+    async with AsyncClient(server.address, api_key="", project="", retry=QUICK) as connected:
+        yield connected
