@@ -21,6 +21,7 @@ from service.providers.wire import (
     USER_AGENT,
     Answer,
     GuardedTransport,
+    no_cookies,
     plain_transport,
     read_answer,
 )
@@ -51,6 +52,7 @@ class OnePost:
             transport=GuardedTransport(origins, inner),
             headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity", "Connection": "close"},
             timeout=httpx.Timeout(seconds_max, connect=CONNECT_SECONDS_MAX, pool=CONNECT_SECONDS_MAX),
+            cookies=no_cookies(),
             trust_env=False,
             follow_redirects=False,
         )

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Final
 
 import httpx
@@ -65,6 +66,11 @@ class GuardedTransport(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close the sockets below."""
         await self._inner.aclose()
+
+
+def no_cookies() -> CookieJar:
+    """A jar that takes nothing and gives nothing."""
+    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
 
 def plain_transport(*, connections_max: int, keep_alive_max: int) -> httpx.AsyncHTTPTransport:
@@ -140,6 +146,7 @@ class Caller:
             transport=GuardedTransport(origins, inner),
             headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers},
             timeout=httpx.Timeout(seconds_max, connect=CONNECT_SECONDS_MAX),
+            cookies=no_cookies(),
             trust_env=False,
             follow_redirects=False,
         )
