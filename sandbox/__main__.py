@@ -15,8 +15,8 @@ from sandbox.server import Sandbox
 DEFAULT_PORT = 8090
 
 
-def parse(argv: Sequence[str]) -> SandboxOptions:
-    """The options that the command line names."""
+def parse(argv: Sequence[str]) -> tuple[SandboxOptions, bool]:
+    """The options that the command line names, and whether to end when stdin closes."""
     default = SandboxOptions()
     parser = argparse.ArgumentParser(
         prog="python -m sandbox", description="fal and Replicate, played on loopback."
@@ -47,17 +47,35 @@ def parse(argv: Sequence[str]) -> SandboxOptions:
     parser.add_argument(
         "--allow-host", action="append", default=[], help="a host besides loopback for webhooks and inputs"
     )
+    parser.add_argument(
+        "--until-stdin-closes", action="store_true", help="end with the process that holds stdin"
+    )
     args = vars(parser.parse_args(argv))
     args["allowed_hosts"] = tuple(args.pop("allow_host"))
-    return SandboxOptions(**args)
+    ends_with_stdin = args.pop("until_stdin_closes")
+    return SandboxOptions(**args), ends_with_stdin
 
 
-async def serve(options: SandboxOptions) -> None:
-    """Run until SIGINT or SIGTERM."""
+class UntilClosed(asyncio.Protocol):
+    """Sets an event when a pipe is closed from the other side."""
+
+    def __init__(self, closed: asyncio.Event) -> None:
+        self._closed = closed
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The other side is gone."""
+        del exc
+        self._closed.set()
+
+
+async def serve(options: SandboxOptions, *, ends_with_stdin: bool = False) -> None:
+    """Run until SIGINT or SIGTERM, or until whoever holds the other end of stdin is gone."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stopped.set)
+    if ends_with_stdin:
+        await loop.connect_read_pipe(lambda: UntilClosed(stopped), sys.stdin)
     async with Sandbox(options) as sandbox:
         line = {"url": sandbox.url, "fal_url": sandbox.fal_url, "replicate_url": sandbox.replicate_url}
         print(json.dumps(line), flush=True)
@@ -66,9 +84,9 @@ async def serve(options: SandboxOptions) -> None:
 
 def main() -> int:
     """Exit code 0 after a signal, 2 when the port is taken."""
-    options = parse(sys.argv[1:])
+    options, ends_with_stdin = parse(sys.argv[1:])
     try:
-        asyncio.run(serve(options))
+        asyncio.run(serve(options, ends_with_stdin=ends_with_stdin))
     except OSError as error:
         print(f"sandbox: cannot listen on {options.host}:{options.port}: {error}", file=sys.stderr)
         return 2

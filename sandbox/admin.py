@@ -44,7 +44,10 @@ class Admin:
     async def book(self, request: Request) -> Response:
         """Totals, the newest accepted requests (?provider, ?endpoint, ?limit), and refused POSTs."""
         wanted = request.query_params
-        limit = min(int(wanted.get("limit", "1000")), PAGE_MAX)
+        limit_text = wanted.get("limit", "1000")
+        if not limit_text.isdigit():
+            return as_json({"detail": "limit must be a number"}, 400)
+        limit = min(int(limit_text), PAGE_MAX)
         entries: list[Entry] = []
         for provider in ("fal", "replicate"):
             if wanted.get("provider") in (None, provider):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -99,7 +99,7 @@ class Entry:
     charge: Charge | None = None
     cancel_asked: bool = False
     nap: Nap | None = None
-    watchers: list[Callable[[], None]] = field(default_factory=list)
+    watchers: set[Nap] = field(default_factory=set)
     reads: Counter[str] = field(default_factory=Counter)
 
     def fault(self, kind: str) -> Fault | None:
@@ -108,9 +108,8 @@ class Entry:
 
     def changed(self) -> None:
         """Tell everybody who waits for a change of this request."""
-        watchers, self.watchers = self.watchers, []
-        for tell in watchers:
-            tell()
+        for nap in self.watchers:
+            nap.wake()
 
     @property
     def bill_nanos(self) -> int:

@@ -51,7 +51,7 @@ class Works:
     async def begin(self, entry: Entry) -> None:
         """Start the work of an accepted request; in instant mode it has ended when this returns."""
         entry.queued_at = entry.accepted_at
-        if self._options.instant and not self._lasts(entry):
+        if self._options.instant and not self._lasts(entry) and not self.is_full(entry.provider):
             await self._live(entry)
         else:
             self._chores.start(self._live(entry))
@@ -96,8 +96,11 @@ class Works:
     async def wait_change(self, entry: Entry, seconds: float) -> None:
         """Return when the request changed, or after `seconds` of this clock."""
         nap = self._clock.nap(seconds)
-        entry.watchers.append(nap.wake)
-        await nap.wait()
+        entry.watchers.add(nap)
+        try:
+            await nap.wait()
+        finally:
+            entry.watchers.discard(nap)
 
     async def wait_end(self, entry: Entry, seconds: float) -> bool:
         """True when the request ended within `seconds` of this clock."""

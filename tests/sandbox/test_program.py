@@ -35,6 +35,26 @@ async def test_it_prints_where_it_is_and_stops_on_sigterm(http: httpx.AsyncClien
             await process.wait()
 
 
+async def test_it_ends_with_the_process_that_started_it() -> None:
+    """With --until-stdin-closes nobody has to stop it when its parent dies."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "sandbox", "--port", "0", "--until-stdin-closes"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        async with asyncio.timeout(20):
+            await process.stdout.readline()
+            process.stdin.close()
+            assert 0 == await process.wait()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
 async def test_it_listens_on_loopback_only() -> None:
     """Any other address is refused before a port is bound."""
     for host in ("0.0.0.0", "192.0.2.1", "example.net"):

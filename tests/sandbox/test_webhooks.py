@@ -175,6 +175,14 @@ async def test_webhooks_are_forged_repeated_late_stale_empty_and_lost(
     board.order({"kind": "null_payload_webhook"})
     await fal_submit(http, instant, receiver.url)
     assert {"payload": None}.items() <= json.loads((await receiver.next()).body).items()
+    board.order({"kind": "null_payload_webhook"})
+    await fal_submit(http, instant, receiver.url, "sandbox/test-fails")
+    unspeakable = json.loads((await receiver.next()).body)
+    assert ("ERROR", None, True) == (
+        unspeakable["status"],
+        unspeakable["payload"],
+        "payload_error" in unspeakable,
+    )
     board.order({"kind": "lose_webhook"})
     await fal_submit(http, instant, receiver.url)
     board.order({"kind": "delay_webhook", "args": {"seconds": 30}})
