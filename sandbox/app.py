@@ -15,14 +15,14 @@ from sandbox.world import World
 
 
 def make_app(world: World) -> Starlette:
-    """All doors of one sandbox. More specific addresses come before the ones that take any path."""
+    """All doors of one sandbox, the busiest first: addresses are tried in this order."""
     doors = (
-        Admin(world),
+        FalQueue(world),
+        ReplicateApi(world),
         Files(world),
         FalUploads(world),
         FalPlatform(world),
-        FalQueue(world),
-        ReplicateApi(world),
         ReplicateRest(world),
+        Admin(world),
     )
     return Starlette(routes=[route for door in doors for route in door.routes()])

@@ -26,7 +26,7 @@ class Plan:
 
 def plan(world: World, model: Model, ask: Ask | None, request_id: str, faults: Iterable[Fault]) -> Plan:
     """Decide it once, when the request is accepted."""
-    jitter = 0.8 + 0.4 * world.dice.share(request_id, "pace")
+    jitter = 1.0 if model.keeps_pace else 0.8 + 0.4 * world.dice.share(request_id, "pace")
     run_seconds = model.pace.run_seconds * jitter
     queue_seconds = model.pace.queue_seconds * jitter
     depth = int(world.dice.share(request_id, "depth") * 4 + model.pace.queue_seconds)
