@@ -94,7 +94,7 @@ def _exact_size(route: Route, size: Dimensions) -> Iterator[Exclusion]:
         known = _listed([one.dimensions for one in limits.ratio_sizes if one.dimensions is not None])
     else:
         known = _listed(limits.exact_sizes)
-    yield _no(field, f"one of {known}" if known else "the size follows the input picture", known)
+    yield _no(field, f"one of {known}" if known else "exact sizes are not supported", known)
 
 
 def _listed(sizes: Sequence[Dimensions]) -> str:

@@ -25,36 +25,77 @@ from service.domain.price_rules import (
 class InputTokens:
     """What a request's inputs cost in tokens, USD per million.
 
-    Expected: a token per four characters and per patch of an input picture, up to `image_tokens_typical`.
-    Ceiling: a token per byte, and `image_tokens_max` per input picture.
+    Expected: a token per four characters of the prompt and per patch of an input picture, up to
+    `image_tokens_max`; pictures whose longer edge is below `magnified_edge_px` are first enlarged to it, at
+    most twice. Ceiling: a token per byte of the prompt, and `image_tokens_max` per input picture.
+    `per_output` is for providers that bill the inputs anew for each output picture.
     """
 
     text_usd: Decimal
     image_usd: Decimal
-    image_tokens_typical: int
     image_tokens_max: int
     patch_px: int = 32
+    magnified_edge_px: int = 0
+    per_output: bool = False
 
     def expected(self, ask: PriceAsk) -> tuple[PriceLine, ...]:
         """The likely tokens."""
-        pictures = sum(
-            min(self.image_tokens_typical, -(-width // self.patch_px) * -(-height // self.patch_px))
-            for width, height in ask.inputs
-        )
-        return self._lines(-(-ask.prompt_characters // 4), pictures, Rounding.NEAREST)
+        pictures = sum(min(self.image_tokens_max, self._patches(*size)) for size in ask.inputs)
+        return self._lines(ask, -(-ask.prompt_characters // 4), pictures, Rounding.NEAREST)
 
     def ceiling(self, ask: PriceAsk) -> tuple[PriceLine, ...]:
         """As many tokens as there can be."""
         text = ask.prompt_bytes or 4 * ask.prompt_characters
-        return self._lines(text, self.image_tokens_max * len(ask.inputs), Rounding.UP)
+        return self._lines(ask, text, self.image_tokens_max * len(ask.inputs), Rounding.UP)
 
-    def _lines(self, text: int, pictures: int, rounding: Rounding) -> tuple[PriceLine, ...]:
+    def _patches(self, width_px: int, height_px: int) -> int:
+        longer = max(width_px, height_px)
+        if longer < self.magnified_edge_px:
+            enlarged = min(2 * longer, self.magnified_edge_px)
+            width_px, height_px = width_px * enlarged // longer, height_px * enlarged // longer
+        return -(-width_px // self.patch_px) * -(-height_px // self.patch_px)
+
+    def _lines(self, ask: PriceAsk, text: int, pictures: int, rounding: Rounding) -> tuple[PriceLine, ...]:
+        times = ask.image_count if self.per_output else 1
         lines = []
         if text:
-            lines.append(line("text input", text, "token", self.text_usd / MILLION, rounding))
+            lines.append(line("text input", text * times, "token", self.text_usd / MILLION, rounding))
         if pictures:
-            lines.append(line("image input", pictures, "token", self.image_usd / MILLION, rounding))
+            lines.append(line("image input", pictures * times, "token", self.image_usd / MILLION, rounding))
         return tuple(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class QualityFactor:
+    """How finely a quality cuts the longer edge into tokens."""
+
+    quality: Quality
+    factor: int
+
+
+@dataclass(frozen=True, slots=True)
+class AreaTokens:
+    """Output tokens by area, shape and quality, for sizes that no table lists.
+
+    With f the quality's factor: f × round(f × shorter ÷ longer edge) × (offset + pixels) ÷ divisor, rounded
+    up.
+    """
+
+    factors: tuple[QualityFactor, ...]
+    offset_px: int
+    divisor_px: int
+    token_usd: Decimal
+    """USD per million output tokens."""
+
+    def price_usd(self, ask: PriceAsk, quality: Quality) -> Decimal | None:
+        """USD per output picture; None for an automatic size or a quality that it does not know."""
+        factor = next((one.factor for one in self.factors if one.quality is quality), None)
+        if factor is None or ask.width_px is None or ask.height_px is None:
+            return None
+        shorter, longer = sorted((ask.width_px, ask.height_px))
+        across = (2 * factor * shorter + longer) // (2 * longer)
+        tokens = -(-factor * across * (self.offset_px + shorter * longer) // self.divisor_px)
+        return tokens * self.token_usd / MILLION
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +141,15 @@ class SizeQualityTable:
     """Per picture, by size and quality.
 
     A size that is not in the table is priced like the nearest larger one by area; where none is larger, like
-    the dearest row. Because such tables need not rise with the area, its ceiling is the dearer of the rows
-    next to it. An automatic size or quality is held at the dearest, unless the table has a price for AUTO.
+    the dearest row. Because such tables need not rise with the area, its ceiling is the dearest of the rows
+    next to it, and of `formula` where the provider has one. An automatic size or quality is held at the
+    dearest, unless the table has a price for AUTO.
     """
 
     kind: ClassVar[str] = "size_quality_table"
 
     rows: tuple[Row, ...]
+    formula: AreaTokens | None = None
     input_tokens: InputTokens | None = None
     round_up_usd: Decimal | None = None
 
@@ -117,20 +160,21 @@ class SizeQualityTable:
         pixels = ask.pixels
         if pixels is None:
             return None, self.rows
-        for one in ((ask.width_px, ask.height_px), (ask.height_px, ask.width_px)):
-            for row in self.rows:
-                if one == (row.width_px, row.height_px):
-                    return row, (row,)
-        larger = min(
-            (row for row in self.rows if row.pixels >= pixels), key=lambda row: row.pixels, default=None
-        )
-        smaller = max(
-            (row for row in self.rows if row.pixels < pixels), key=lambda row: row.pixels, default=None
-        )
-        if larger is None:
+        listed = self._listed(ask)
+        if listed is not None:
+            return listed, (listed,)
+        above = [row for row in self.rows if row.pixels >= pixels]
+        below = [row for row in self.rows if row.pixels < pixels]
+        if not above:
             dearest = max(self.rows, key=lambda row: self._most(row, ask))
             return dearest, (dearest,)
-        return larger, (larger,) if smaller is None else (larger, smaller)
+        larger = min(above, key=lambda row: row.pixels)
+        return larger, (larger, max(below, key=lambda row: row.pixels)) if below else (larger,)
+
+    def _listed(self, ask: PriceAsk) -> Row | None:
+        """The row of exactly this size, lying or standing."""
+        sizes = {(row.width_px, row.height_px): row for row in self.rows}
+        return sizes.get((ask.width_px, ask.height_px)) or sizes.get((ask.height_px, ask.width_px))
 
     @staticmethod
     def _cell(row: Row, ask: PriceAsk) -> Cell | None:
@@ -139,24 +183,33 @@ class SizeQualityTable:
     def _most(self, row: Row, ask: PriceAsk) -> Decimal:
         return (self._cell(row, ask) or row.dearest()).most_usd
 
+    def _formula(self, ask: PriceAsk) -> Decimal | None:
+        """What the formula says to a size that is not in the table; to an automatic quality, the dearest."""
+        if self.formula is None or self._listed(ask) is not None:
+            return None
+        asked = ask.quality or Quality.AUTO
+        qualities = [one.quality for one in self.formula.factors] if asked is Quality.AUTO else [asked]
+        prices = [self.formula.price_usd(ask, quality) for quality in qualities]
+        return max((price for price in prices if price is not None), default=None)
+
     def price(self, ask: PriceAsk) -> Priced:
         """The cell, times the count, plus input tokens."""
         quality = ask.quality or Quality.AUTO
-        if quality is not Quality.AUTO and not any(row.cell(quality) for row in self.rows):
+        if quality is not Quality.AUTO and not all(row.cell(quality) for row in self.rows):
             return UNPRICED
         row, possible = self._rows(ask)
-        most = max(self._most(one, ask) for one in possible)
+        computed = self._formula(ask)
+        most = max(*(self._most(one, ask) for one in possible), computed or Decimal(0))
         words = "output images" if quality is Quality.AUTO else f"output images, {quality.value}"
-        ceiling = self._with_inputs(
-            line(words, ask.image_count, "image", most, Rounding.UP), ask, ceiling=True
-        )
+        outputs = line(words, ask.image_count, "image", most, Rounding.UP)
+        ceiling = self._with_inputs(outputs, ask, ceiling=True)
         cell = None if row is None else self._cell(row, ask)
         if cell is None:
             return Priced(None, ceiling)
-        price = line(words, ask.image_count, "image", cell.price_usd, Rounding.NEAREST)
-        expected = self._with_inputs(price, ask, ceiling=False)
-        exact = self.input_tokens is None and len(possible) == 1 and cell.ceiling_usd is None
-        return Priced(expected, ceiling, exact)
+        unit_price = cell.price_usd if computed is None else computed
+        outputs = line(words, ask.image_count, "image", unit_price, Rounding.NEAREST)
+        exact = self.input_tokens is None and len(possible) == 1 and unit_price == most
+        return Priced(self._with_inputs(outputs, ask, ceiling=False), ceiling, exact)
 
     def _with_inputs(self, outputs: PriceLine, ask: PriceAsk, *, ceiling: bool) -> tuple[PriceLine, ...]:
         lines: tuple[PriceLine, ...] = (outputs,)
