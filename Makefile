@@ -30,7 +30,7 @@ demo: $(STAMP) ## Watch the whole main job against the sandbox: make demo [IMAGE
 	$(RUN) deploy/demo.py $(if $(IMAGE),--image "$(IMAGE)")
 
 test: $(STAMP) ## Run all tests; what a missing Debian program skips is listed at the end
-	$(RUN) -m pytest -n $(TEST_WORKERS)
+	$(RUN) -m pytest -n $(TEST_WORKERS) --dist worksteal
 
 check: $(STAMP) ## What CI asks before it tests: lint, types, floors, protos, house rules. Never writes
 	$(RUN) -m ruff check --no-fix .
