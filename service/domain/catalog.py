@@ -253,9 +253,9 @@ class Wording:
     always: Mapping[str, str | int | bool] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Route:
-    """A model at a provider."""
+    """A model at a provider. Equal only to itself, so that prices can be remembered by it."""
 
     name: str
     provider: str

@@ -94,6 +94,11 @@ class Rule(Protocol):
 
     kind: ClassVar[str]
 
+    @property
+    def reads_prompt(self) -> bool:
+        """Whether the length of the prompt is part of the price."""
+        return False
+
     def price(self, ask: PriceAsk) -> Priced:
         """Price an ask before it is drawn."""
         ...
@@ -114,7 +119,7 @@ def _fixed(description: str, quantity: int, unit: str, unit_price: Decimal) -> P
 
 
 @dataclass(frozen=True, slots=True)
-class Free:
+class Free(Rule):
     """Costs nothing, surely."""
 
     kind: ClassVar[str] = "free"
@@ -129,7 +134,7 @@ class Free:
 
 
 @dataclass(frozen=True, slots=True)
-class PerImage:
+class PerImage(Rule):
     """The same for each picture."""
 
     kind: ClassVar[str] = "per_image"
@@ -163,7 +168,7 @@ class MegapixelRounding(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class PerMegapixel:
+class PerMegapixel(Rule):
     """Per megapixel of each picture; the first one may have its own price, input pictures may count too.
 
     `ceiling_rounding` is for providers whose rounding is not known for sure; `auto_pixels_max` is the largest
@@ -218,7 +223,7 @@ class PerMegapixel:
 
 
 @dataclass(frozen=True, slots=True)
-class RunPlusMegapixels:
+class RunPlusMegapixels(Rule):
     """A price for the run, plus one per megapixel that goes in and one per megapixel that comes out."""
 
     kind: ClassVar[str] = "run_plus_megapixels"
@@ -268,7 +273,7 @@ class Tier:
 
 
 @dataclass(frozen=True, slots=True)
-class PerImageByResolution:
+class PerImageByResolution(Rule):
     """Per picture, by resolution. Without `default` an unnamed resolution is held at the dearest tier."""
 
     kind: ClassVar[str] = "per_image_by_resolution"
@@ -305,7 +310,7 @@ class PerImageByResolution:
 
 
 @dataclass(frozen=True, slots=True)
-class GpuSeconds:
+class GpuSeconds(Rule):
     """Per second that the hardware is busy: typical seconds are expected, the route's run limit is the
     ceiling.
     """

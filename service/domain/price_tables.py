@@ -16,6 +16,7 @@ from service.domain.price_rules import (
     PriceAsk,
     Priced,
     PriceLine,
+    Rule,
     line,
     rounded_up,
 )
@@ -137,7 +138,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class SizeQualityTable:
+class SizeQualityTable(Rule):
     """Per picture, by size and quality.
 
     A size that is not in the table is priced like the nearest larger one by area; where none is larger, like
@@ -152,6 +153,11 @@ class SizeQualityTable:
     formula: AreaTokens | None = None
     input_tokens: InputTokens | None = None
     round_up_usd: Decimal | None = None
+
+    @property
+    def reads_prompt(self) -> bool:
+        """Where its tokens are billed."""
+        return self.input_tokens is not None
 
     def _rows(self, ask: PriceAsk) -> tuple[Row | None, tuple[Row, ...]]:
         """The row to expect, if one is, and the rows that it may turn out to be."""
@@ -228,7 +234,7 @@ class SizeQualityTable:
 
 
 @dataclass(frozen=True, slots=True)
-class Tokens:
+class Tokens(Rule):
     """Per token, in and out, USD per million. Cached input is cheaper, and never expected before the bill
     says so.
 
@@ -246,6 +252,11 @@ class Tokens:
     cached_text_input_usd: Decimal | None = None
     cached_image_input_usd: Decimal | None = None
     metrics: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def reads_prompt(self) -> bool:
+        """Its tokens are billed."""
+        return True
 
     def price(self, ask: PriceAsk) -> Priced:
         """Input tokens plus the tokens of each output picture; never exact."""

@@ -7,12 +7,15 @@ routes that are left the cheapest ceiling goes first, then the catalog's order.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Final, NoReturn
+from dataclasses import dataclass, fields, replace
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any, Final
 
 from service.domain.catalog import FailureCharge, Model, Route, suggestion
 from service.domain.drawing import Background, Drawing, Quality, Size
 from service.domain.errors import (
+    LightmeterError,
     MaxCostExceeded,
     NoEligibleRoute,
     ParameterUnsupported,
@@ -34,8 +37,11 @@ __all__ = [
     "effective",
     "plan_routes",
     "price_ask",
+    "refusal",
     "survey",
 ]
+
+_PRICES_KEPT: Final = 4_096
 
 POLICIES: Final = ("cheapest",)
 """The names that `policy` may have."""
@@ -60,7 +66,8 @@ class PlannedRoute:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON data."""
-        return {**asdict(self), "failure_charge": self.failure_charge.value}
+        plain = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {**plain, "failure_charge": self.failure_charge.value}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> PlannedRoute:
@@ -102,7 +109,7 @@ def images_most(route: Route, drawing: Drawing) -> int:
 
 
 def price_ask(route: Route, drawing: Drawing) -> PriceAsk:
-    """What the route's price depends on."""
+    """What the route's price depends on; the prompt's length only where it does."""
     inputs = () if drawing.inputs is None else drawing.inputs.images
     dimensions = drawing.size.dimensions
     resolution = drawing.size.resolution
@@ -113,6 +120,7 @@ def price_ask(route: Route, drawing: Drawing) -> PriceAsk:
     width_px, height_px = (None, None) if dimensions is None else (dimensions.width_px, dimensions.height_px)
     if drawing.size.is_auto and route.limits.auto_follows_input and inputs:
         width_px, height_px = inputs[0].width_px, inputs[0].height_px
+    words = route.price is not None and route.price.rule.reads_prompt
     return PriceAsk(
         image_count=images_most(route, drawing),
         width_px=width_px,
@@ -121,8 +129,8 @@ def price_ask(route: Route, drawing: Drawing) -> PriceAsk:
         resolution=resolution,
         inputs=tuple((one.width_px, one.height_px) for one in inputs),
         run_seconds_max=route.run_seconds_max,
-        prompt_characters=len(drawing.prompt),
-        prompt_bytes=len(drawing.prompt.encode()),
+        prompt_characters=len(drawing.prompt) if words else 0,
+        prompt_bytes=len(drawing.prompt.encode()) if words else 0,
     )
 
 
@@ -178,7 +186,7 @@ def plan_routes(
         max_cost_nanos=max_cost_nanos,
     )
     if not plan.routes:
-        _refuse(plan, drawing, max_cost_nanos)
+        raise refusal(plan, drawing, max_cost_nanos)
     return plan
 
 
@@ -204,31 +212,51 @@ def _candidates(
     return routes
 
 
+@dataclass(frozen=True, slots=True)
+class _Price:
+    ceiling_nanos: int
+    expected_nanos: int
+    snapshot_json: str
+
+
+@lru_cache(maxsize=_PRICES_KEPT)
+def _price(route: Route, ask: PriceAsk) -> _Price | None:
+    """The price of an ask, remembered: equal requests are common, and this is on every call's way."""
+    if route.price is None:
+        return None
+    estimate = route.price.estimate(ask)
+    if estimate.ceiling_nanos is None or estimate.expected_nanos is None:
+        return None
+    snapshot = _snapshot_json(route, route.price.frozen_for(ask).metric_prices)
+    return _Price(estimate.ceiling_nanos, estimate.expected_nanos, snapshot)
+
+
+@lru_cache(maxsize=_PRICES_KEPT)
+def _snapshot_json(route: Route, metric_prices: tuple[tuple[str, Decimal], ...]) -> str:
+    assert route.price is not None
+    return replace(route.price, metric_prices=metric_prices).to_json()
+
+
 def _priced(route: Route, drawing: Drawing, max_cost_nanos: int | None) -> PlannedRoute | Exclusion:
     """The planned route, or why its price stands in the way."""
     ask = price_ask(route, drawing)
-    estimate = None if route.price is None else route.price.estimate(ask)
-    if (
-        route.price is None
-        or estimate is None
-        or estimate.ceiling_nanos is None
-        or estimate.expected_nanos is None
-    ):
+    price = _price(route, ask)
+    if price is None:
         return Exclusion(Reason.PRICE_UNKNOWN, "", "the price of this request is not known here")
-    if max_cost_nanos is not None and estimate.ceiling_nanos > max_cost_nanos:
+    if max_cost_nanos is not None and price.ceiling_nanos > max_cost_nanos:
         return Exclusion(
             Reason.MAX_COST_EXCEEDED,
             "options.max_cost",
-            f"it may cost {usd_text(estimate.ceiling_nanos)}",
-            limit=str(estimate.ceiling_nanos),
+            f"it may cost {usd_text(price.ceiling_nanos)}",
+            limit=str(price.ceiling_nanos),
         )
     return PlannedRoute(
         provider=route.provider,
         route=route.name,
         endpoint=route.endpoint,
-        ceiling_nanos=estimate.ceiling_nanos,
-        expected_nanos=estimate.expected_nanos,
-        price_json=route.price.frozen_for(ask).to_json(),
+        ceiling_nanos=price.ceiling_nanos,
+        expected_nanos=price.expected_nanos,
+        price_json=price.snapshot_json,
         failure_charge=route.failure_charge,
         images_max=route.images_max,
         run_seconds_max=route.run_seconds_max,
@@ -238,8 +266,12 @@ def _priced(route: Route, drawing: Drawing, max_cost_nanos: int | None) -> Plann
     )
 
 
-def _refuse(plan: RoutePlan, drawing: Drawing, max_cost_nanos: int | None) -> NoReturn:
-    """Raise the error of the route that came nearest."""
+def refusal(plan: RoutePlan, drawing: Drawing, max_cost_nanos: int | None = None) -> LightmeterError:
+    """The error of an empty plan, by the route that came nearest.
+
+    Apart from `plan_routes` for those who may not need a route after all: a picture in the cache costs
+    nothing, whatever `max_cost` says.
+    """
     by_reason: dict[Reason, list[tuple[Route, Exclusion]]] = {}
     for route, exclusions in plan.excluded:
         by_reason.setdefault(exclusions[0].reason, []).append((route, exclusions[0]))
@@ -250,18 +282,18 @@ def _refuse(plan: RoutePlan, drawing: Drawing, max_cost_nanos: int | None) -> No
             "ceilingNanos": cheapest.limit,
             "route": f"{route.provider}/{route.name}",
         }
-        raise MaxCostExceeded(f"{route.provider}/{route.name}: {cheapest.message}", metadata=metadata)
+        return MaxCostExceeded(f"{route.provider}/{route.name}: {cheapest.message}", metadata=metadata)
     if unpriced := by_reason.get(Reason.PRICE_UNKNOWN):
         route = unpriced[0][0]
         metadata = {"route": f"{route.provider}/{route.name}"}
-        raise PriceUnknown(f"{route.provider}/{route.name} has no known price", metadata=metadata)
+        return PriceUnknown(f"{route.provider}/{route.name} has no known price", metadata=metadata)
     able = [one for one in plan.excluded if drawing.operation in one[0].operations]
     route, causes = min(able or plan.excluded, key=lambda one: len(one[1]))
     violations = [Violation(one.field, one.message) for one in causes]
     if able and all(_unsupported(exclusions) for _, exclusions in able):
         accepted = ",".join(sorted(route.limits.extra))
         text = "; ".join(f"{one.field}: {one.message}" for one in _unsupported(causes))
-        raise ParameterUnsupported(text, metadata={"accepted": accepted}, violations=violations)
+        return ParameterUnsupported(text, metadata={"accepted": accepted}, violations=violations)
     metadata = {
         "route": f"{route.provider}/{route.name}",
         "field": causes[0].field,
@@ -269,7 +301,7 @@ def _refuse(plan: RoutePlan, drawing: Drawing, max_cost_nanos: int | None) -> No
         "causes": "; ".join(f"{one.field}: {one.message}" for one in causes),
     }
     text = f"no route of the model can honour this; nearest is {metadata['route']}: {metadata['causes']}"
-    raise NoEligibleRoute(text, metadata=metadata, violations=violations)
+    return NoEligibleRoute(text, metadata=metadata, violations=violations)
 
 
 def _unsupported(exclusions: tuple[Exclusion, ...]) -> list[Exclusion]:
