@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from urllib3.exceptions import HTTPError
 
 from service.domain import limits
 from service.domain.errors import StorageUnavailable
@@ -34,7 +35,6 @@ CACHE_CONTROL: Final = "public, max-age=31536000, immutable"
 
 _CONNECT_SECONDS_MAX: Final = 3.0
 _READ_SECONDS_MAX: Final = 10.0
-_TRIES_COUNT_MAX: Final = 3
 # Three tries at their worst, and boto3's pauses between them.
 _ANSWER_SECONDS_MAX: Final = 45.0
 _URLS_KEPT_COUNT_MAX: Final = 20_000
@@ -44,6 +44,9 @@ _THERE_ALREADY: Final = frozenset({"PreconditionFailed", "412"})
 _RACING: Final = frozenset({"ConditionalRequestConflict", "409", "TooManyRequests", "429"})
 _ABSENT: Final = frozenset({"NoSuchKey"})
 _ABSENT_WITHOUT_BODY: Final = frozenset({"404", "NoSuchKey", "NotFound"})  # a HEAD cannot say what is missing
+
+# HTTPError is urllib3's: a body that breaks off comes through boto3 as it is. TimeoutError is an OSError.
+_AWAY: Final = (ClientError, BotoCoreError, HTTPError, OSError, ThreadsFull)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,8 @@ class S3Options:
     reached_by_providers: bool = True
     """Whether providers can fetch from the endpoint (not so for a server on loopback)."""
     threads_count: int = 8
+    tries_count_max: int = 3
+    """How often one request is sent at most, with boto3's jittered pauses between."""
 
 
 class S3Blobs:
@@ -135,7 +140,7 @@ class S3Blobs:
     async def _run(self, work: Callable[[], Answer]) -> Answer:
         try:
             return await self._threads.run(work)
-        except (ClientError, BotoCoreError, OSError, ThreadsFull) as error:  # TimeoutError is an OSError
+        except _AWAY as error:
             raise StorageUnavailable("The picture store did not answer.") from error
 
     def _put(self, key: str, content: bytes, mime_type: str) -> bool:
@@ -219,7 +224,7 @@ def _client(options: S3Options) -> S3Client:
             response_checksum_validation="when_required",
             connect_timeout=_CONNECT_SECONDS_MAX,
             read_timeout=_READ_SECONDS_MAX,
-            retries={"mode": "standard", "total_max_attempts": _TRIES_COUNT_MAX},
+            retries={"mode": "standard", "total_max_attempts": options.tries_count_max},
             max_pool_connections=options.threads_count,
         ),
     )
