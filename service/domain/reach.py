@@ -28,9 +28,12 @@ class Reach:
     """Whether all waiting jobs of the touched renders are needed, locked."""
     assets: tuple[str, ...] = ()
     settles: bool = False
-    """Whether money may be settled: the hold_budgets of the touched attempts and their windows, locked."""
+    """Whether money may be settled: the hold_budgets of the touched attempts and their windows, locked; and the payers'
+    job rows, for their labels."""
     budgets_of: tuple[str, ...] = ()
     """Projects whose live budgets are needed."""
+    holds: bool = False
+    """Whether `may_hold` names holders among the waiting jobs: the budgets of the touched renders' projects are needed."""
     budget_ids: tuple[str, ...] = ()
     budgets_exclusive: bool = False
     """Whether the budgets table is locked against every Accept first; then the open holds and the posts of the window
@@ -85,6 +88,11 @@ def _(command: c.Fenced) -> Reach:
 
 
 @reach.register
+def _(command: c.Dispatch) -> Reach:
+    return Reach(renders=(command.render_id,), waiting=True, settles=True)
+
+
+@reach.register
 def _(command: c.ResolveUnconfirmed) -> Reach:
     return Reach(renders=(command.render_id,), waiting=True, settles=True)
 
@@ -100,7 +108,7 @@ def _(command: c.Finish) -> Reach:
 
 @reach.register
 def _(command: c.Fail) -> Reach:
-    return Reach(renders=(command.render_id,), waiting=True, settles=True)
+    return Reach(renders=(command.render_id,), waiting=True, settles=True, holds=True)
 
 
 @reach.register
@@ -112,6 +120,11 @@ def _(command: c.Evidence) -> Reach:
 def _(command: c.BindProviderId) -> Reach:
     ids = (command.provider_id, *command.aliases)
     return Reach(attempts=(command.attempt_id,), provider_ids=tuple((command.provider, i) for i in ids))
+
+
+@reach.register
+def _(command: c.Reject) -> Reach:
+    return Reach(attempts=(command.attempt_id,), settles=True)
 
 
 @reach.register

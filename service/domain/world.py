@@ -217,7 +217,9 @@ class World:
 
     def holds_of(self, attempt_id: str) -> list[HoldBudget]:
         """The windows that the hold of an attempt was taken from."""
-        rows = (self.hold_budgets.get((attempt_id, key)) for key in self._holds_by_attempt.get(attempt_id, ()))
+        rows = (
+            self.hold_budgets.get((attempt_id, key)) for key in self._holds_by_attempt.get(attempt_id, ())
+        )
         return [row for row in rows if row is not None]
 
     def view(self, job: Job) -> JobView:

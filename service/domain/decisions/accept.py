@@ -1,0 +1,242 @@
+"""Taking a request in. In this order: the same request_id, a fresh result, a running render, a new render with its hold."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from service.domain import ledger
+from service.domain.commands import (
+    Accept,
+    AcceptOutcome,
+    CacheMode,
+    Existing,
+    Hit,
+    Joined,
+    MarkGone,
+    MarkSeen,
+    NeedsCheck,
+    New,
+)
+from service.domain.errors import RequestIdReused
+from service.domain.limits import MICROS_PER_SECOND, asset_check_seconds, pending_seconds_max
+from service.domain.records import (
+    FOREVER,
+    Asset,
+    AssetState,
+    Attempt,
+    AttemptState,
+    Flight,
+    Grade,
+    Job,
+    JobState,
+    Origin,
+    Render,
+    RenderInput,
+    RenderState,
+    TotalsDelta,
+)
+from service.domain.world import World
+
+_DIGEST_PARTS = ("drawing", "inputs", "options")
+
+
+def accept(world: World, command: Accept) -> AcceptOutcome:
+    """Answer a request: Existing, Hit, NeedsCheck, Joined or New; RequestIdReused or BudgetExceeded when refused."""
+    known = world.job_by_request(command.project, command.request_id)
+    if known is not None:
+        return _existing(world, command, known)
+    render = _pointed_at(world, command)
+    if render is not None and _is_fresh(world, command, render):
+        stale = _unseen(world, command, render)
+        return NeedsCheck(stale) if stale else _hit(world, command, render)
+    if render is not None and render.joinable:
+        return _join(world, command, render)
+    return _new(world, command)
+
+
+def may_hold(world: World, command: Accept) -> tuple[tuple[str, ledger.Labels], ...]:
+    """Everything but a repeated request and a clean hit may need room in the budgets."""
+    if world.job_by_request(command.project, command.request_id) is not None:
+        return ()
+    render = _pointed_at(world, command)
+    if render is not None and _is_fresh(world, command, render):
+        return ()
+    return ((command.project, command.labels),)
+
+
+def _existing(world: World, command: Accept, job: Job) -> Existing:
+    if job.request_digest == command.request_digest:
+        return Existing(world.view(job))
+    pairs = zip(_DIGEST_PARTS, job.request_digest.split("."), command.request_digest.split("."), strict=True)
+    differing = ",".join(name for name, old, new in pairs if old != new)
+    raise RequestIdReused(
+        "this request_id belongs to another request",
+        metadata={"jobId": job.id, "differingFields": differing},
+    )
+
+
+def _pointed_at(world: World, command: Accept) -> Render | None:
+    """The render that may answer this request, whether finished or running."""
+    if command.cache_mode is not CacheMode.USE:
+        return None
+    flight = world.flights.get((command.scope, command.fingerprint))
+    return (
+        world.renders.get(flight.render_id) if flight is not None and flight.render_id is not None else None
+    )
+
+
+def _is_fresh(world: World, command: Accept, render: Render) -> bool:
+    if (
+        render.state is not RenderState.SUCCEEDED
+        or render.fresh_until is None
+        or render.fresh_until <= world.now
+    ):
+        return False
+    assert render.finished_at is not None, "a succeeded render has its time"
+    age = world.now - render.finished_at
+    if command.cache_max_age_micros is not None and age > command.cache_max_age_micros:
+        return False
+    pictures = world.assets_of(render.id)
+    return bool(pictures) and all(asset.state is AssetState.PRESENT for _, asset in pictures)
+
+
+def _unseen(world: World, command: Accept, render: Render) -> tuple[Asset, ...]:
+    oldest = world.now - asset_check_seconds * MICROS_PER_SECOND
+    return tuple(
+        asset
+        for _, asset in world.assets_of(render.id)
+        if asset.seen_at < oldest and asset.sha256 not in command.checked
+    )
+
+
+def _job(world: World, command: Accept, render_id: str, origin: Origin) -> Job:
+    timeout = command.job_timeout_micros
+    return Job(
+        id=command.job_id,
+        project=command.project,
+        request_id=command.request_id,
+        request_digest=command.request_digest,
+        render_id=render_id,
+        origin=origin,
+        state=JobState.QUEUED,
+        version=1,
+        operation=command.operation,
+        model=command.model,
+        image_count=command.image_count,
+        fingerprint=command.fingerprint,
+        avoided_nanos=None,
+        max_cost_nanos=command.max_cost_nanos,
+        deadline_at=None if timeout is None else world.now + timeout,
+        accepted_at=world.now,
+        final_at=None,
+        labels=command.labels,
+        options=command.options,
+        failure=None,
+        input_seconds=command.input_seconds,
+    )
+
+
+def _hit(world: World, command: Accept, render: Render) -> Hit:
+    attempts = world.attempts_of(render.id)
+    avoided = sum(attempt.total_nanos for attempt in attempts)
+    job = replace(
+        _job(world, command, render.id, Origin.CACHE),
+        state=JobState.SUCCEEDED,
+        avoided_nanos=avoided,
+        final_at=world.now,
+    )
+    world.put_job(job)
+    images = len(world.assets_of(render.id))
+    delta = TotalsDelta(jobs=1, images=images, avoided_nanos=avoided, buckets={0: 1})
+    ledger.count_job(world, job, attempts[-1] if attempts else None, delta)
+    return Hit(world.view(job))
+
+
+def _join(world: World, command: Accept, render: Render) -> Joined:
+    job = world.put_job(_job(world, command, render.id, Origin.SHARED))
+    return Joined(world.view(job))
+
+
+def _new(world: World, command: Accept) -> New:
+    for asset in command.input_assets:
+        if world.assets.get(asset.sha256) is None:
+            world.assets.put(asset.sha256, replace(asset, seen_at=world.now))
+    first = command.plan[0]
+    render = world.put_render(
+        Render(
+            id=command.render_id,
+            project=command.project,
+            scope=command.scope,
+            fingerprint=command.fingerprint,
+            state=RenderState.PENDING,
+            version=1,
+            joinable=command.has_flight,
+            cancel_requested_at=None,
+            owner=command.owner,
+            fence=1,
+            next_step_at=world.now + int(pending_seconds_max * MICROS_PER_SECOND),
+            operation=command.operation,
+            model=command.model,
+            image_count=command.image_count,
+            plan=json.dumps(
+                {"routes": [route.to_dict() for route in command.plan], "fresh_micros": command.fresh_micros}
+            ),
+            content=command.content,
+            progress="{}",
+            created_at=world.now,
+            finished_at=None,
+            fresh_until=None,
+        )
+    )
+    job = world.put_job(_job(world, command, render.id, Origin.PROVIDER))
+    attempt = Attempt(
+        id=command.attempt_id,
+        render_id=render.id,
+        number=1,
+        payer_job=job.id,
+        project=command.project,
+        provider=first.provider,
+        route=first.route,
+        endpoint=first.endpoint,
+        state=AttemptState.HELD,
+        version=1,
+        token=command.token,
+        price=first.price_json,
+        hold_nanos=first.ceiling_nanos,
+        hold_open=True,
+        ordinal=0,
+        settled_nanos=None,
+        grade=Grade.NONE,
+        units="",
+        usage_at=world.now,
+    )
+    ledger.take_hold(world, attempt, command.labels)
+    for role, position, sha256 in command.inputs:
+        world.render_inputs.put((render.id, role, position), RenderInput(render.id, role, position, sha256))
+    if command.has_flight:
+        key = (command.scope, command.fingerprint)
+        world.flights.put(key, Flight(command.scope, command.fingerprint, render.id))
+    return New(world.view(job))
+
+
+def fresh_until(render: Render, now: int) -> int:
+    """Until when a result that is kept may be served."""
+    fresh_micros = json.loads(render.plan)["fresh_micros"]
+    return FOREVER if fresh_micros is None else now + int(fresh_micros)
+
+
+def mark_seen(world: World, command: MarkSeen) -> None:
+    """Remember that these pictures are there."""
+    for sha256 in command.sha256s:
+        asset = world.assets.get(sha256)
+        if asset is not None:
+            world.assets.put(sha256, replace(asset, state=AssetState.PRESENT, seen_at=world.now))
+
+
+def mark_gone(world: World, command: MarkGone) -> None:
+    """Promise these pictures to nobody any more."""
+    for sha256 in command.sha256s:
+        asset = world.assets.get(sha256)
+        if asset is not None:
+            world.assets.put(sha256, replace(asset, state=AssetState.GONE))

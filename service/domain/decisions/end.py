@@ -1,0 +1,241 @@
+"""How a render ends, and with it every job that waits for it; or how it goes on with the next route."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from service.domain import ledger
+from service.domain.commands import Fail, Finish, NextAttempt, PutAgain, ResolveUnconfirmed, RunOutcome
+from service.domain.decisions.accept import fresh_until
+from service.domain.errors import BudgetExceeded, Reason
+from service.domain.failure import Failure, Fault, RetryAdvice
+from service.domain.limits import MICROS_PER_SECOND, attempts_per_render_max
+from service.domain.records import (
+    LATENCY_BOUNDS_SECONDS,
+    AssetState,
+    Attempt,
+    AttemptState,
+    Grade,
+    Job,
+    JobState,
+    Origin,
+    Render,
+    RenderAsset,
+    RenderState,
+    TotalsDelta,
+)
+from service.domain.render import RENDER_FINAL, move, move_attempt
+from service.domain.routing import PlannedRoute
+from service.domain.world import World
+
+UNCONFIRMED = Failure(
+    Reason.DISPATCH_UNCONFIRMED,
+    "the provider did not say whether it accepted the request; it may have been drawn and billed",
+    Fault.PROVIDER,
+    RetryAdvice.MAY_PAY_AGAIN,
+)
+
+
+def end_job(
+    world: World, job: Job, state: JobState, *, failure: Failure | None = None, images: int = 0
+) -> Job:
+    """Make a job final: its last version, its avoided cost, its place in the totals."""
+    render = world.renders.get(job.render_id)
+    attempts = world.attempts_of(job.render_id)
+    winning = attempts[-1] if attempts else None
+    avoided = None
+    if job.origin is Origin.SHARED:
+        avoided = sum(a.total_nanos for a in attempts) if state is JobState.SUCCEEDED else 0
+    ended = world.put_job(
+        replace(
+            job,
+            state=state,
+            # Greater than the sum that was visible while the job waited.
+            version=job.version + (render.version if render else 0) + 1,
+            final_at=world.now,
+            failure=failure,
+            avoided_nanos=avoided,
+        )
+    )
+    micros = max(0, world.now - job.accepted_at)
+    delta = TotalsDelta(
+        jobs=1,
+        images=images,
+        avoided_nanos=avoided or 0,
+        latency_micros=micros,
+        buckets={latency_bucket(micros): 1},
+    )
+    ledger.count_job(world, ended, winning, delta)
+    return ended
+
+
+def latency_bucket(micros: int) -> int:
+    """The index of the totals' bucket for a latency."""
+    seconds = micros / MICROS_PER_SECOND
+    return next(
+        (i for i, bound in enumerate(LATENCY_BOUNDS_SECONDS) if seconds <= bound), len(LATENCY_BOUNDS_SECONDS)
+    )
+
+
+def end_render(
+    world: World, render: Render, state: RenderState, *, failure: Failure | None = None, images: int = 0
+) -> Render:
+    """Make a render final and with it every job that waits for it."""
+    waiting = world.waiting_jobs(render.id)
+    ended = world.put_render(move(render, state, joinable=False, finished_at=world.now))
+    job_state = {
+        RenderState.SUCCEEDED: JobState.SUCCEEDED,
+        RenderState.FAILED: JobState.FAILED,
+        RenderState.CANCELLED: JobState.CANCELLED,
+    }[state]
+    for job in waiting:
+        end_job(world, job, job_state, failure=failure, images=images)
+    return ended
+
+
+def _own(world: World, command: Finish | Fail | ResolveUnconfirmed) -> tuple[Render, Attempt] | None:
+    render = world.renders.get(command.render_id)
+    attempt = world.attempts.get(command.attempt_id)
+    if render is None or attempt is None or render.owner != command.owner or render.fence != command.fence:
+        return None
+    return render, attempt
+
+
+def finish(world: World, command: Finish) -> RunOutcome | PutAgain:
+    """The pictures are stored: everybody who waits has them."""
+    found = _own(world, command)
+    if found is None:
+        return RunOutcome.LOST
+    render, _ = found
+    if render.state is RenderState.SUCCEEDED:
+        return RunOutcome.DONE
+    if render.state in RENDER_FINAL:
+        return RunOutcome.LOST
+    again = tuple(
+        asset.sha256
+        for _, asset, _ in command.assets
+        if (row := world.assets.get(asset.sha256)) is not None
+        and row.state is not AssetState.PRESENT
+        and asset.sha256 not in command.put_again
+    )
+    if again:
+        return PutAgain(again)
+    for position, asset, flagged in command.assets:
+        world.assets.put(asset.sha256, replace(asset, state=AssetState.PRESENT, seen_at=world.now))
+        world.put_render_asset(RenderAsset(render.id, position, asset.sha256, flagged))
+    kept = fresh_until(render, world.now) if command.keep and render.joinable else None
+    render = replace(render, fresh_until=kept, partial=command.partial, notices=command.notices)
+    end_render(world, render, RenderState.SUCCEEDED, images=len(command.assets))
+    return RunOutcome.DONE
+
+
+def resolve_unconfirmed(world: World, command: ResolveUnconfirmed) -> RunOutcome:
+    """Give up on an attempt whose end cannot be learnt: its hold is charged in full, as unconfirmed."""
+    found = _own(world, command)
+    if found is None or found[0].state in RENDER_FINAL:
+        return RunOutcome.LOST
+    render, attempt = found
+    if attempt.state not in (AttemptState.UNKNOWN, AttemptState.ACCEPTED):
+        return RunOutcome.LOST
+    failure = command.failure or UNCONFIRMED
+    attempt = world.put_attempt(
+        move_attempt(attempt, AttemptState.FAILED, ended_at=world.now, failure=failure)
+    )
+    ledger.settle(world, attempt, attempt.hold_nanos, Grade.UNCONFIRMED, memo="no evidence")
+    end_render(world, render, RenderState.FAILED, failure=failure)
+    return RunOutcome.DONE
+
+
+def fail(world: World, command: Fail) -> NextAttempt | RunOutcome:
+    """The attempt gave no picture: take the next route if that cannot pay twice and somebody can pay, else end."""
+    found = _own(world, command)
+    if found is None:
+        return RunOutcome.LOST
+    render, attempt = found
+    known = world.attempts.get(command.next_attempt_id)
+    if known is not None:
+        return NextAttempt(render, known)
+    if render.state in RENDER_FINAL:
+        return RunOutcome.DONE if render.state is RenderState.FAILED else RunOutcome.LOST
+    assert command.failure is not None, "Fail says why"
+    failure = command.failure
+    if attempt.state is AttemptState.HELD:
+        attempt = world.put_attempt(move_attempt(attempt, AttemptState.CANCELLED, ended_at=world.now))
+    freed = ledger.void(world, attempt, failure.reason.value) if attempt.hold_open else {}
+    route = _next_route(world, render, attempt, command)
+    if route is not None:
+        following = _next_attempt(world, render, attempt, route, command, freed)
+        if isinstance(following, NextAttempt):
+            return following
+        failure = following or failure
+    end_render(world, render, RenderState.FAILED, failure=failure)
+    return RunOutcome.DONE
+
+
+def _next_route(world: World, render: Render, attempt: Attempt, command: Fail) -> PlannedRoute | None:
+    free = attempt.state is AttemptState.REJECTED or attempt.unbilled
+    attempts = world.attempts_of(render.id)
+    if not (command.failover and free) or render.cancel_requested_at is not None:
+        return None
+    if len(attempts) >= attempts_per_render_max or attempt.number != attempts[-1].number:
+        return None
+    tried = {(a.provider, a.route, a.endpoint) for a in attempts}
+    planned = (PlannedRoute.from_dict(data) for data in json.loads(render.plan)["routes"])
+    return next((r for r in planned if (r.provider, r.route, r.endpoint) not in tried), None)
+
+
+def _next_attempt(
+    world: World,
+    render: Render,
+    attempt: Attempt,
+    route: PlannedRoute,
+    command: Fail,
+    freed: dict[tuple[str, int], int],
+) -> NextAttempt | Failure | None:
+    """The next attempt, paid by the oldest waiting job that may; else the failure that this makes of it."""
+    spent = sum(a.total_nanos for a in world.attempts_of(render.id))
+    refused: BudgetExceeded | None = None
+    for job in world.waiting_jobs(render.id):
+        if job.deadline_at is not None and job.deadline_at <= world.now:
+            continue
+        if job.max_cost_nanos is not None and spent + route.ceiling_nanos > job.max_cost_nanos:
+            continue
+        following = Attempt(
+            id=command.next_attempt_id,
+            render_id=render.id,
+            number=attempt.number + 1,
+            payer_job=job.id,
+            project=job.project,
+            provider=route.provider,
+            route=route.route,
+            endpoint=route.endpoint,
+            state=AttemptState.HELD,
+            version=1,
+            token=command.next_token,
+            price=route.price_json,
+            hold_nanos=route.ceiling_nanos,
+            hold_open=True,
+            ordinal=0,
+            settled_nanos=None,
+            grade=Grade.NONE,
+            units="",
+            usage_at=world.now,
+        )
+        try:
+            held = ledger.take_hold(world, following, job.labels, freed)
+        except BudgetExceeded as error:
+            refused = error
+            continue
+        pending = render if render.state is RenderState.PENDING else move(render, RenderState.PENDING)
+        return NextAttempt(world.put_render(replace(pending, progress="{}")), held)
+    if refused is None:
+        return None
+    return Failure(
+        Reason.BUDGET_EXCEEDED, refused.text, Fault.CALLER, RetryAdvice.FREE, metadata=refused.metadata
+    )
+
+
+def may_hold(world: World, command: Fail) -> tuple[tuple[str, ledger.Labels], ...]:
+    """Whoever waits may have to pay the next attempt."""
+    return tuple({(job.project, job.labels): None for job in world.waiting_jobs(command.render_id)})

@@ -1,0 +1,146 @@
+"""What a provider, or our own sender, once told about an attempt. Accepted from anyone, in any state, any number of times."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from decimal import Decimal
+
+from service.domain import ledger
+from service.domain.commands import BindProviderId, NotSent, RecordResult, Reject
+from service.domain.price import PriceSnapshot, UsageEvidence
+from service.domain.records import Attempt, AttemptState, Grade, ProviderId, Render, RenderState
+from service.domain.render import ATTEMPT_MOVES, RENDER_FINAL, can_move, move, move_attempt
+from service.domain.routing import PlannedRoute
+from service.domain.world import World
+
+_ENDS = {
+    "SUCCEEDED": AttemptState.SUCCEEDED,
+    "FAILED": AttemptState.FAILED,
+    "CANCELLED": AttemptState.CANCELLED,
+    "ABORTED": AttemptState.CANCELLED,
+}
+
+
+def _rows(world: World, attempt_id: str) -> tuple[Render, Attempt]:
+    attempt = world.attempts.get(attempt_id)
+    render = world.renders.get(attempt.render_id) if attempt else None
+    assert attempt is not None and render is not None, "evidence names an attempt that we made"
+    return render, attempt
+
+
+def not_sent(world: World, command: NotSent) -> Attempt:
+    """Nothing was sent: the attempt may be dispatched again."""
+    render, attempt = _rows(world, command.attempt_id)
+    if attempt.state is not AttemptState.DISPATCHING:
+        return attempt
+    attempt = world.put_attempt(
+        move_attempt(attempt, AttemptState.HELD, send_before=None, dispatched_at=None)
+    )
+    if render.state is RenderState.DISPATCHING:
+        world.put_render(move(render, RenderState.PENDING))
+    return attempt
+
+
+def reject(world: World, command: Reject) -> Attempt:
+    """Surely not accepted. The hold is given back by whoever continues or ends the render, together with the next hold."""
+    render, attempt = _rows(world, command.attempt_id)
+    if attempt.state not in (AttemptState.DISPATCHING, AttemptState.UNKNOWN):
+        return attempt
+    attempt = world.put_attempt(
+        move_attempt(
+            attempt, AttemptState.REJECTED, ended_at=world.now, failure=command.failure, unbilled=True
+        )
+    )
+    if render.state in RENDER_FINAL:
+        ledger.void(world, attempt, "refused")
+    return world.attempts.get(attempt.id) or attempt
+
+
+def bind_provider_id(world: World, command: BindProviderId) -> Attempt:
+    """Keep the provider's id. The first one is canonical; a different one becomes an alias; the same one changes nothing."""
+    render, attempt = _rows(world, command.attempt_id)
+    for provider_id in (command.provider_id, *command.aliases):
+        key = (command.provider, provider_id)
+        if world.provider_ids.get(key) is None:
+            canonical = attempt.provider_id is None and provider_id == command.provider_id
+            world.provider_ids.put(
+                key, ProviderId(command.provider, provider_id, attempt.id, command.source, canonical)
+            )
+    if attempt.provider_id is None:
+        attempt = world.put_attempt(
+            replace(
+                attempt, provider_id=command.provider_id, accepted_at=world.now, version=attempt.version + 1
+            )
+        )
+    if attempt.state in (AttemptState.DISPATCHING, AttemptState.UNKNOWN):
+        attempt = world.put_attempt(move_attempt(attempt, AttemptState.ACCEPTED))
+        if render.state is RenderState.DISPATCHING:
+            progress = {} if command.queue_position is None else {"queue_position": command.queue_position}
+            world.put_render(move(render, RenderState.QUEUED, progress=json.dumps(progress)))
+    return attempt
+
+
+def record_result(world: World, command: RecordResult) -> Attempt:
+    """The end at the provider. Settles the money at once; a later and better word becomes a correction."""
+    render, attempt = _rows(world, command.attempt_id)
+    state = _ENDS[command.ended]
+    if state is not attempt.state and state in ATTEMPT_MOVES[attempt.state]:
+        expires = command.result_expires_in_micros
+        attempt = world.put_attempt(
+            move_attempt(
+                attempt,
+                state,
+                ended_at=world.now,
+                result=command.result,
+                result_expires_at=None if expires is None else world.now + expires,
+                failure=command.failure,
+                queue_seconds=command.queue_seconds,
+                run_seconds=command.run_seconds,
+            )
+        )
+        if state is AttemptState.SUCCEEDED and can_move(render, RenderState.STORING):
+            render = world.put_render(move(render, RenderState.STORING, progress="{}"))
+    elif state is not attempt.state:
+        return attempt
+    amount, grade, units = charge(render, attempt, command)
+    unbilled = amount == 0 and command.surely_unbilled
+    if unbilled and attempt.hold_open:
+        if render.state not in RENDER_FINAL:
+            return world.put_attempt(replace(attempt, unbilled=True, version=attempt.version + 1))
+        ledger.void(world, attempt, "unbilled")
+        return world.attempts.get(attempt.id) or attempt
+    return ledger.settle(world, attempt, amount, grade, units=units)
+
+
+def charge(render: Render, attempt: Attempt, command: RecordResult) -> tuple[int, Grade, str]:
+    """What the evidence comes to: nano-USD, how good it is, and the units in words."""
+    if command.surely_unbilled:
+        return 0, Grade.BILLED_UNITS, "unbilled"
+    if command.charge_ceiling:
+        return attempt.hold_nanos, Grade.UNCONFIRMED, ""
+    units = command.billable_units
+    evidence = UsageEvidence(
+        billable_units=None if units is None else Decimal(units),
+        metrics={name: Decimal(value) for name, value in command.metrics},
+        images_count=command.images_count or None,
+    )
+    charged = PriceSnapshot.from_json(attempt.price).settle(evidence)
+    if charged is not None:
+        return charged.nanos, Grade.BILLED_UNITS if charged.billed else Grade.ESTIMATE, charged.units
+    if command.ended == "SUCCEEDED":
+        return _expected(render, attempt), Grade.ESTIMATE, ""
+    return attempt.hold_nanos, Grade.UNCONFIRMED, ""
+
+
+def _expected(render: Render, attempt: Attempt) -> int:
+    """The estimate that stands in for missing evidence."""
+    for data in json.loads(render.plan)["routes"]:
+        route = PlannedRoute.from_dict(data)
+        if (route.provider, route.route, route.endpoint) == (
+            attempt.provider,
+            attempt.route,
+            attempt.endpoint,
+        ):
+            return route.expected_nanos
+    return attempt.hold_nanos

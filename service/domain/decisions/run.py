@@ -1,0 +1,94 @@
+"""The owner's steps towards a result. Fenced: only the owner of the render, with its current fencing number, may."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from service.domain.commands import Dispatch, Fenced, Heartbeat, MarkUnknown, Progress, RunOutcome, Send
+from service.domain.decisions.end import end_render
+from service.domain.ledger import void
+from service.domain.limits import MICROS_PER_SECOND, lease_seconds, send_window_seconds
+from service.domain.records import Attempt, AttemptState, Render, RenderState, Replica
+from service.domain.render import RENDER_FINAL, can_move, move, move_attempt
+from service.domain.world import World
+
+
+def fenced(world: World, command: Fenced) -> tuple[Render, Attempt] | None:
+    """The render and the attempt when the command may act on them; None when it lost them."""
+    render = world.renders.get(command.render_id)
+    attempt = world.attempts.get(command.attempt_id)
+    if render is None or attempt is None or attempt.render_id != render.id:
+        return None
+    if render.owner != command.owner or render.fence != command.fence or render.state in RENDER_FINAL:
+        return None
+    return render, attempt
+
+
+def dispatch(world: World, command: Dispatch) -> Send | RunOutcome:
+    """Mark the attempt as about to be sent. A second run of the same command answers the same Send."""
+    found = fenced(world, command)
+    if found is None:
+        return RunOutcome.LOST
+    render, attempt = found
+    if attempt.state is AttemptState.DISPATCHING:
+        return Send(render, attempt)
+    if attempt.state is not AttemptState.HELD:
+        return RunOutcome.LOST
+    if render.cancel_requested_at is not None:
+        attempt = world.put_attempt(move_attempt(attempt, AttemptState.CANCELLED, ended_at=world.now))
+        void(world, attempt, "cancelled before it was sent")
+        end_render(world, render, RenderState.CANCELLED)
+        return RunOutcome.CANCELLED
+    attempt = world.put_attempt(
+        move_attempt(
+            attempt,
+            AttemptState.DISPATCHING,
+            send_before=world.now + int(send_window_seconds * MICROS_PER_SECOND),
+            dispatched_at=world.now,
+            seed_sent=command.seed,
+        )
+    )
+    render = world.put_render(move(render, RenderState.DISPATCHING))
+    return Send(render, attempt)
+
+
+def mark_unknown(world: World, command: MarkUnknown) -> RunOutcome:
+    """The POST ended and nobody knows whether it was accepted."""
+    found = fenced(world, command)
+    if found is None:
+        return RunOutcome.LOST
+    render, attempt = found
+    if attempt.state is AttemptState.DISPATCHING:
+        world.put_attempt(move_attempt(attempt, AttemptState.UNKNOWN))
+        world.put_render(replace(render, version=render.version + 1))
+    return RunOutcome.DONE
+
+
+def progress(world: World, command: Progress) -> RunOutcome:
+    """Show a step at the provider; late or impossible steps are dropped."""
+    found = fenced(world, command)
+    if found is None:
+        return RunOutcome.LOST
+    render, attempt = found
+    state = RenderState(command.state)
+    moves = state is render.state or can_move(render, state)
+    if attempt.state is not AttemptState.ACCEPTED or not moves or render.state is RenderState.STORING:
+        return RunOutcome.DONE
+    if state is not render.state or command.progress != render.progress:
+        world.put_render(replace(render, state=state, version=render.version + 1, progress=command.progress))
+    return RunOutcome.DONE
+
+
+def heartbeat(world: World, command: Heartbeat) -> int:
+    """Extend this replica's lease; a new replica gets the smallest ordinal that no living one has."""
+    lease_until = world.now + int(lease_seconds * MICROS_PER_SECOND)
+    known = world.replicas.get(command.replica_id)
+    others = {
+        r.ordinal for r in world.replicas.values() if r.id != command.replica_id and r.lease_until > world.now
+    }
+    if known is not None and known.ordinal not in others:
+        ordinal = known.ordinal
+    else:
+        ordinal = next(n for n in range(len(others) + 1) if n not in others)
+    world.replicas.put(command.replica_id, Replica(command.replica_id, ordinal, lease_until))
+    return ordinal
