@@ -17,6 +17,7 @@ COMPILE := pip compile -q --universal --python-version 3.11 --generate-hashes --
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup run demo test check fix proto bench lock clean
+.PHONY: check-lint check-types check-floors check-protos check-house
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,14 +33,24 @@ demo: $(STAMP) ## Watch the whole main job against the sandbox: make demo [IMAGE
 test: $(STAMP) ## Run all tests; what a missing Debian program skips is listed at the end
 	$(RUN) -m pytest -n $(TEST_WORKERS) --dist worksteal
 
-check: $(STAMP) ## What CI asks before it tests: lint, types, floors, protos, house rules. Never writes
+check: check-lint check-types check-floors check-protos check-house ## What CI asks first; never writes (make -k check: all findings)
+
+check-lint: $(STAMP)
 	$(RUN) -m ruff check --no-fix .
 	$(RUN) -m ruff format --check .
+
+check-types: $(STAMP)
 	$(RUN) -m mypy
+
+check-floors: $(STAMP)
 	$(VENV)/bin/lint-imports --no-logo
+
+check-protos: $(STAMP)
 	$(VENV)/bin/buf lint proto
 	$(VENV)/bin/buf format --diff --exit-code proto
 	$(RUN) proto/generate.py --check
+
+check-house: $(STAMP)
 	$(RUN) -m pytest -q tests/house
 
 fix: $(STAMP) ## Repair what machines can repair: lint and format
