@@ -79,3 +79,11 @@ def test_the_ledger_only_grows() -> None:
     ]
     lines = [line for pattern in patterns for line in tree.found(pattern, tree.code("service/"))]
     assert [] == lines
+
+
+def test_there_is_one_commit_line() -> None:
+    """Who commits? One line, in service/database, and no engine opens transactions that end by themselves."""
+    rooms = [path for path in tree.python("service/") if "/migrations/" not in path]
+    lines = tree.found(r"\.commit\(|[\"']COMMIT\b|engine\.begin\(", rooms)
+    assert [] == [line for line in lines if not line.startswith("service/database/")]
+    assert len(lines) <= 1, lines

@@ -70,20 +70,27 @@ def syntax(path: str) -> ast.Module:
 
 def functions(path: str) -> Iterator[tuple[str, Function]]:
     """Every function of a file with its dotted name inside the file, the nested ones too."""
-    for name, node in _named(syntax(path), ""):
+    for name, node in _all_named(path):
         if isinstance(node, Function):
             yield name, node
 
 
 def classes(path: str) -> Iterator[tuple[str, ast.ClassDef]]:
     """Every class of a file with its dotted name inside the file."""
-    for name, node in _named(syntax(path), ""):
+    for name, node in _all_named(path):
         if isinstance(node, ast.ClassDef):
             yield name, node
 
 
+@cache
+def _all_named(path: str) -> tuple[tuple[str, ast.AST], ...]:
+    return tuple(_named(syntax(path), ""))
+
+
 def _named(node: ast.AST, prefix: str) -> Iterator[tuple[str, ast.AST]]:
     for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.expr):
+            continue  # no definition hides in an expression
         inner = prefix
         if isinstance(child, Function | ast.ClassDef):
             inner = f"{prefix}.{child.name}".lstrip(".")
@@ -91,12 +98,13 @@ def _named(node: ast.AST, prefix: str) -> Iterator[tuple[str, ast.AST]]:
         yield from _named(child, inner)
 
 
-def found(pattern: str, paths: list[str], *, ignore_case: bool = False) -> list[str]:
+def found(pattern: str, paths: list[str]) -> list[str]:
     """`path:line: text` for each line of the files in which the regular expression occurs."""
-    seeker = re.compile(pattern, re.IGNORECASE if ignore_case else 0)
+    seeker = re.compile(pattern, re.MULTILINE)
     return [
         f"{path}:{number}: {line.strip()[:120]}"
         for path in paths
+        if seeker.search(text(path))
         for number, line in enumerate(text(path).splitlines(), start=1)
         if seeker.search(line)
     ]
