@@ -13,7 +13,9 @@ import pytest
 
 from service.clock import SystemClock
 from service.domain.errors import StorageUnavailable
+from service.ports import Blobs
 from service.storage.folder import FolderBlobs
+from service.storage.metered import MeteredBlobs
 from service.storage.s3 import S3Blobs, S3Options
 from tests.contract.blob_contract import PNG, BlobContract, blob
 from tests.support.clock import FakeClock
@@ -70,6 +72,35 @@ class TestFolder(BlobContract):
             blobs = FolderBlobs(tmp_path, "http://127.0.0.1:1", reached_by_providers=reached)
             assert (blobs.url(key)[0] if reached else None) == blobs.provider_url(key)
             await blobs.close()
+
+
+class TestMetered(BlobContract):
+    """A store whose calls are timed."""
+
+    @pytest.fixture
+    def observed(self) -> list[float]:
+        """The seconds of each call."""
+        return []
+
+    @pytest.fixture
+    async def blobs(self, tmp_path: Path, observed: list[float]) -> AsyncIterator[Blobs]:
+        """A folder inside."""
+        blobs = MeteredBlobs(
+            FolderBlobs(tmp_path, "http://127.0.0.1:8080/assets"), observed.append, SystemClock().monotonic
+        )
+        yield blobs
+        await blobs.close()
+
+    async def test_each_call_is_observed(self, blobs: Blobs, observed: list[float]) -> None:
+        """Successes, absences and refusals are timed alike."""
+        key, content = blob()
+        await blobs.put(key, content, PNG)
+        await blobs.head(key)
+        await blobs.get(blob()[0])
+        with pytest.raises(ValueError, match="not a key"):
+            await blobs.put("wrong", content, PNG)
+        assert 4 == len(observed)
+        assert all(0 <= seconds < 5 for seconds in observed)
 
 
 @pytest.fixture(scope="session")
