@@ -1,7 +1,7 @@
 """A service that does what a test scripts: real gRPC on loopback, no rules of its own.
 
-Each method has a queue of answers; the last one stays. An answer is a message, a list of stream parts, an error
-made with `refusal`, or a function from the request to one of these.
+Each method has a queue of answers; the last one stays. An answer is a message, a list of stream parts, an
+error made with `refusal`, or a function from the request to one of these.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -51,7 +51,7 @@ def refusal(
     domain: str = "lightmeter",
     before: tuple[Message, ...] = (),
 ) -> Refusal:
-    """A status as the service writes it; without a reason, as a proxy writes it. `before` is streamed first."""
+    """A status as the service writes it, or a proxy if it has no reason; `before` is streamed first."""
     details: list[Message] = []
     if reason:
         details.append(
@@ -259,7 +259,7 @@ class FakeServer:
         self.address = ""
         self._server: grpc.aio.Server | None = None
 
-    async def __aenter__(self) -> FakeServer:
+    async def __aenter__(self) -> Self:
         self._server = grpc.aio.server()
         image_service_pb2_grpc.add_ImageServiceServicer_to_server(FakeImages(self.script), self._server)
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(FakeModels(self.script), self._server)

@@ -65,7 +65,7 @@ async def test_a_call_that_hangs_is_repeated_until_the_callers_timeout(
     assert "mine" == caught.value.request_id
 
 
-async def test_retries_are_bounded(client: AsyncClient, script: Script) -> None:
+async def test_retries_end_after_some_failures(client: AsyncClient, script: Script) -> None:
     script.on("Generate", refusal(UNAVAILABLE, "OVERLOADED"))
     with pytest.raises(lightmeter.Unavailable) as caught:
         await client.generate(ASK)

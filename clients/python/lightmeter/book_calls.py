@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -112,7 +112,7 @@ class BookCalls:
         providers: Sequence[str] = (),
         projects: Sequence[str] = (),
         limit: int | None = None,
-    ) -> AsyncIterator[Transfer]:
+    ) -> AsyncGenerator[Transfer]:
         """Rows of the ledger in the order in which they were booked, page by page; at most `limit`.
 
         Rows of the last minute may not be listed yet. With `job`, the rows that this job pays.

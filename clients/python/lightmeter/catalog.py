@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -78,8 +79,7 @@ class Model:
         )
 
 
-def _operations(numbers: object) -> tuple[str, ...]:
-    assert hasattr(numbers, "__iter__")  # a repeated field
+def _operations(numbers: Iterable[int]) -> tuple[str, ...]:
     return tuple(wire.word(drawing_pb2.Operation, number) for number in numbers)
 
 

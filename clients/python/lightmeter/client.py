@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from types import TracebackType
 from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
@@ -42,11 +42,11 @@ def _blocking(
 
 
 def _stepping(
-    method: Callable[Concatenate[AsyncClient, P], AsyncIterator[T]],
-) -> Callable[Concatenate[Client, P], Iterator[T]]:
+    method: Callable[Concatenate[AsyncClient, P], AsyncGenerator[T]],
+) -> Callable[Concatenate[Client, P], Generator[T]]:
     @functools.wraps(method)
-    def call(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
-        events: Any = method(self._client, *args, **kwargs)
+    def call(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> Generator[T]:
+        events = method(self._client, *args, **kwargs)
 
         async def step() -> Any:
             return await anext(events, _END)

@@ -189,8 +189,9 @@ class DrawCalls(JobCalls):
             answer = await self._connection.repeat(once, deadline=Deadline(None))
         except Unsupported as error:
             raise Unsupported(
-                f"{len(content):,} bytes of a picture don't fit into the {INLINE_BYTES_MAX:,} of a request, and"
-                " this release of the service takes no uploads: make it smaller, or give its https URL",
+                f"{len(content):,} bytes of a picture don't fit into the {INLINE_BYTES_MAX:,} of a "
+                "request, and this release of the service takes no uploads: make it smaller, or give "
+                "its https URL",
                 reason=error.reason,
                 code=error.code,
                 metadata=error.metadata,

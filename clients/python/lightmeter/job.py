@@ -283,6 +283,7 @@ class Cancellation:
 
     outcome: str
     job: Job
+    proto: image_service_pb2.CancelJobResponse = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

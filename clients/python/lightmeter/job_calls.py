@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Unpack
@@ -56,7 +56,7 @@ class JobCalls:
         after_version: int | None = None,
         timeout: float | None = None,
         **options: Unpack[WatchOptions],
-    ) -> AsyncIterator[Job]:
+    ) -> AsyncGenerator[Job]:
         """Each version of a job as it comes, until a final one; versions may be skipped, none comes twice.
 
         The watch resumes by itself when the service goes away for a while. Leaving it early is fine and does
@@ -119,9 +119,9 @@ class JobCalls:
         otherwise.
         """
         latest = job if isinstance(job, Job) else None
+        if latest is not None:
+            _tell(latest, options)
         if latest is None or not latest.is_final:
-            if latest is not None:
-                _tell(latest, options)
             async for version in self.watch(job, timeout=timeout, **options):
                 latest = version
         assert latest is not None  # a watch ends with a final job or an error
@@ -167,7 +167,7 @@ class JobCalls:
         oldest_first: bool = False,
         full: bool = False,
         limit: int | None = None,
-    ) -> AsyncIterator[Job]:
+    ) -> AsyncGenerator[Job]:
         """Jobs, newest first, page by page as they are read; at most `limit`. Words in any letter case.
 
         Jobs that were accepted in the last minute may be missing.
@@ -221,7 +221,7 @@ class JobCalls:
             pb.CancelJobRequest(job_id=job_id, reason=reason),
             deadline=Deadline(timeout),
         )
-        return Cancellation(wire.word(pb.CancelOutcome, answer.outcome), self._job(answer.job))
+        return Cancellation(wire.word(pb.CancelOutcome, answer.outcome), self._job(answer.job), answer)
 
     async def read(self, asset: Asset | str) -> bytes:
         """The bytes of a picture, checked: by URL where that is reachable, else over gRPC. A str is a
