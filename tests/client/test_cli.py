@@ -10,11 +10,10 @@ from pathlib import Path
 
 import grpc
 import pytest
-from click.testing import Result
 from lightmeter.cli.app import build
 from lightmeter.v1 import image_service_pb2 as pb
 from lightmeter.v1 import job_pb2, ledger_service_pb2, model_service_pb2, money_pb2
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from tests.client.fake_service import (
     PICTURE,

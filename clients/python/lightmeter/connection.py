@@ -35,8 +35,8 @@ _OPTIONS: Final = [
     ("grpc.lb_policy_name", "round_robin"),
     ("grpc.max_send_message_length", _MESSAGE_BYTES_MAX),
     ("grpc.max_receive_message_length", _MESSAGE_BYTES_MAX),
-    # A connection that died silently is noticed within a minute, and only while calls are open.
-    ("grpc.keepalive_time_ms", 30_000),
+    # A connection that died silently is noticed after a minute, and only while calls are open.
+    ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 0),
     # A restarted service is found again at once, not after gRPC's own minutes.

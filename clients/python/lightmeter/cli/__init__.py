@@ -17,7 +17,7 @@ def main() -> None:
     try:
         from lightmeter.cli.app import build  # noqa: PLC0415 - they are an extra of this package
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in {"typer", "rich", "click"}:
+        if (error.name or "").partition(".")[0] not in {"typer", "rich"}:
             raise
         sys.stderr.write(f'lightmeter: {error.name} is missing; run: pip install "lightmeter[cli]"\n')
         sys.exit(2)
