@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from types import MappingProxyType
@@ -70,6 +71,7 @@ class HttpDownloads:
         input_bytes_max: int = input_image_bytes_max,
         result_seconds_max: float = download_seconds_max,
         input_seconds_max: float = provider_call_seconds_max,
+        tls: ssl.SSLContext | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._result_hosts = {name: tuple(hosts) for name, hosts in result_hosts.items()}
@@ -81,7 +83,7 @@ class HttpDownloads:
         self._input_seconds_max = input_seconds_max
         self._slots = asyncio.Semaphore(DOWNLOADS_PARALLEL_MAX)
         # Connections are never kept: one to a checked address would be reused for another name behind it.
-        inner = transport or plain_transport(connections_max=DOWNLOADS_PARALLEL_MAX, keep_alive_max=0)
+        inner = transport or plain_transport(tls, connections_max=DOWNLOADS_PARALLEL_MAX, keep_alive_max=0)
         self._client = httpx.AsyncClient(
             transport=inner,
             headers={"User-Agent": USER_AGENT, "Accept": "image/*", "Accept-Encoding": "identity"},

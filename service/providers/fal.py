@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -23,8 +24,8 @@ from service.ports import (
     Unclear,
 )
 from service.providers.fal_answers import judge_submit, read_cancel, read_result, read_status
-from service.providers.posting import OnePost
-from service.providers.wire import Answer, Caller, no_answer, usable_url
+from service.providers.posting import OnePost, posting_transport
+from service.providers.wire import Answer, Caller, calling_transport, no_answer, trust, usable_url
 
 NAME: Final = "fal"
 FILES_KEPT_SECONDS: Final = 48 * 3600
@@ -46,7 +47,7 @@ class FalProvider:
 
     `webhook_base_url`: the public address of our HTTP door, or None when fal cannot reach us. The URLs in
     fal's answers are never followed: they are rebuilt from the id, and the transport lets the key out to our
-    own four origins only.
+    own origins only.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class FalProvider:
         webhook_base_url: str | None = None,
         post_seconds_max: float = dispatch_post_seconds_max,
         call_seconds_max: float = provider_call_seconds_max,
+        tls: ssl.SSLContext | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._key = key
@@ -68,14 +70,23 @@ class FalProvider:
         self._rest_url = rest_url.rstrip("/")
         self._cdn_url = cdn_url.rstrip("/")
         self._webhook_base_url = None if webhook_base_url is None else webhook_base_url.rstrip("/")
+        tls = tls or trust()
         self._post = OnePost(
-            NAME, clock, [self._queue_url], seconds_max=post_seconds_max, transport=transport
+            NAME,
+            clock,
+            [self._queue_url],
+            transport=transport or posting_transport(tls),
+            seconds_max=post_seconds_max,
         )
-        keyed = [self._queue_url, self._rest_url]
+        calling = transport or calling_transport(tls)
         self._caller = Caller(
-            NAME, {"Authorization": f"Key {key}"}, keyed, seconds_max=call_seconds_max, transport=transport
+            NAME,
+            {"Authorization": f"Key {key}"},
+            [self._queue_url, self._rest_url],
+            transport=calling,
+            seconds_max=call_seconds_max,
         )
-        self._cdn = Caller(NAME, {}, [self._cdn_url], seconds_max=call_seconds_max, transport=transport)
+        self._cdn = Caller(NAME, {}, [self._cdn_url], transport=calling, seconds_max=call_seconds_max)
 
     @property
     def name(self) -> str:

@@ -95,8 +95,8 @@ RESULT_HEADERS: Final = (
     "x-fal-needs-retry",
     "x-fal-request-timeout-type",
 )
-"""Each marks an error as the request's own; without any, a 5xx is a gateway's, and the result may still be
-there.
+"""Each marks an answer as the request's own. Without any, an error is a gateway's and an answer without
+pictures nobody's: the result may still be there.
 """
 
 LOCKED_WORDS: Final = ("locked", "balance")
@@ -115,7 +115,8 @@ def judge_submit(answer: Answer, clock: Clock) -> DispatchAnswer:
         return Accepted(provider_id, aliases, integer(data.get("queue_position")))
     if answer.status in REFUSALS and data is not None and _own_shape(data):
         return _refused(answer, data, clock)
-    return Unclear(f"http_{answer.status}", f"fal: HTTP {answer.status}, a request may exist")
+    hint = usable_id(answer.headers.get("x-fal-request-id")) or "unknown"
+    return Unclear(f"http_{answer.status}", f"fal: HTTP {answer.status}, a request may exist (id {hint})")
 
 
 def _own_shape(data: Mapping[str, Any]) -> bool:
@@ -171,7 +172,7 @@ def read_status(answer: Answer, clock: Clock) -> Status:
     Raises ProviderDenied (401, 402, 403) and ProviderUnavailable.
     """
     data = answer.object()
-    if answer.status == 404 and data is not None and data.get("status") == "NOT_FOUND":
+    if answer.status == 404 and data is not None and _own_shape(data):
         return Status(Stage.GONE)
     if not 200 <= answer.status < 300 or data is None or not isinstance(data.get("status"), str):
         raise no_answer("fal", answer, clock)
@@ -207,7 +208,10 @@ def read_result(answer: Answer, clock: Clock, *, kept_seconds: float) -> Result:
     """
     data = answer.object()
     if answer.status == 200 and data is not None:
-        return _drawn(answer, data, kept_seconds)
+        result = _drawn(answer, data, kept_seconds)
+        if result.outputs or _is_marked(answer):
+            return result
+        raise no_answer("fal", answer, clock)
     if data is None or answer.status < 400 or not _is_own_failure(answer, data):
         raise no_answer("fal", answer, clock)
     return _failed(answer, data)
@@ -218,8 +222,11 @@ def _is_own_failure(answer: Answer, data: Mapping[str, Any]) -> bool:
     text, kinds = _detail(data)
     if answer.status in (401, 402, 403, 404, 408, 425, 429) or EARLY_WORDS in text:
         return False
-    marked = any(name in answer.headers for name in RESULT_HEADERS)
-    return isinstance(data.get("detail"), str | list) and (marked or bool(kinds))
+    return isinstance(data.get("detail"), str | list) and (_is_marked(answer) or bool(kinds))
+
+
+def _is_marked(answer: Answer) -> bool:
+    return any(name in answer.headers for name in RESULT_HEADERS)
 
 
 def _drawn(answer: Answer, data: Mapping[str, Any], kept_seconds: float) -> Result:
@@ -297,6 +304,8 @@ def read_cancel(answer: Answer, clock: Clock) -> CancelAnswer:
     known = CANCELS.get((answer.status, str(data.get("status"))))
     if known is not None:
         return known
+    if answer.status == 404 and _own_shape(data):
+        return CancelAnswer.UNKNOWN_ID
     if answer.status in (200, 202) and data.get("success") is not False:
         return CancelAnswer.ASKED
     if answer.status == 200:

@@ -8,6 +8,7 @@ go through a package.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -29,6 +30,11 @@ from service.providers.wire import (
 POSTS_PARALLEL_MAX: Final = 256
 
 
+def posting_transport(tls: ssl.SSLContext | None) -> httpx.AsyncBaseTransport:
+    """A connection per POST: a kept one may be stale, and would make an unclear dispatch out of nothing."""
+    return plain_transport(tls, connections_max=POSTS_PARALLEL_MAX, keep_alive_max=0)
+
+
 class OnePost:
     """An HTTP client that can only be used for dispatches: no keep-alive (a stale connection would make an
     unclear dispatch out of nothing), no retries, no redirects, HTTP/1.1, no proxies out of the environment,
@@ -41,15 +47,14 @@ class OnePost:
         clock: Clock,
         origins: Iterable[str],
         *,
+        transport: httpx.AsyncBaseTransport,
         seconds_max: float = dispatch_post_seconds_max,
-        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._provider = provider
         self._clock = clock
         self._seconds_max = seconds_max
-        inner = transport or plain_transport(connections_max=POSTS_PARALLEL_MAX, keep_alive_max=0)
         self._client = httpx.AsyncClient(
-            transport=GuardedTransport(origins, inner),
+            transport=GuardedTransport(origins, transport),
             headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity", "Connection": "close"},
             timeout=httpx.Timeout(seconds_max, connect=CONNECT_SECONDS_MAX, pool=CONNECT_SECONDS_MAX),
             cookies=no_cookies(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import ssl
 from typing import Final
 from urllib.parse import quote
 
@@ -16,16 +17,15 @@ from service.domain.failure import ProviderDenied, ProviderUnavailable
 from service.domain.limits import dispatch_post_seconds_max, provider_call_seconds_max
 from service.ports import CancelAnswer, Clock, DispatchAnswer, Order, Refused, Result, Status, Unclear
 from service.providers.errors import FOREIGN, door
-from service.providers.posting import OnePost
+from service.providers.posting import OnePost, posting_transport
 from service.providers.replicate_answers import judge_create, read_cancel, read_result, read_status
 from service.providers.wire import (
-    CONNECTIONS_MAX,
     DENIED,
-    KEEP_ALIVE_CONNECTIONS_MAX,
     USER_AGENT,
     Caller,
     GuardedTransport,
-    plain_transport,
+    calling_transport,
+    trust,
     usable_url,
 )
 
@@ -66,6 +66,7 @@ class ReplicateProvider:
         webhook_base_url: str | None = None,
         post_seconds_max: float = dispatch_post_seconds_max,
         call_seconds_max: float = provider_call_seconds_max,
+        tls: ssl.SSLContext | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._clock = clock
@@ -74,12 +75,17 @@ class ReplicateProvider:
         self._call_seconds_max = call_seconds_max
         self._headers = {"Authorization": f"Bearer {token}"}
         origins = [self._base_url]
-        self._post = OnePost(NAME, clock, origins, seconds_max=post_seconds_max, transport=transport)
-        self._caller = Caller(NAME, self._headers, origins, seconds_max=call_seconds_max, transport=transport)
-        self._transport = GuardedTransport(
+        tls = tls or trust()
+        self._post = OnePost(
+            NAME,
+            clock,
             origins,
-            transport
-            or plain_transport(connections_max=CONNECTIONS_MAX, keep_alive_max=KEEP_ALIVE_CONNECTIONS_MAX),
+            transport=transport or posting_transport(tls),
+            seconds_max=post_seconds_max,
+        )
+        self._transport = GuardedTransport(origins, transport or calling_transport(tls))
+        self._caller = Caller(
+            NAME, self._headers, origins, transport=self._transport, seconds_max=call_seconds_max
         )
         # Token, address and transport are given, so that nothing is taken from the environment.
         self._package = Client(

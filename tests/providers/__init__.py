@@ -1,0 +1,3 @@
+"""The providers' doors against the sandbox, against scripted answers, and against raw sockets that
+misbehave.
+"""
