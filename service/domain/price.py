@@ -153,7 +153,8 @@ class PriceSnapshot:
         return Charge(position.amount_nanos, f"{position.quantity} {unit.name}", (position,))
 
     def _by_metrics(self, evidence: UsageEvidence) -> Charge | None:
-        metrics = {_METRIC_ALIASES.get(name, name): value for name, value in evidence.metrics.items()}
+        renamed = {_METRIC_ALIASES.get(name, name): value for name, value in evidence.metrics.items()}
+        metrics = {**renamed, **evidence.metrics}
         lines = []
         for name, unit_price in self.metric_prices:
             quantity = metrics.get(name, Decimal(1) if name == RUNS_METRIC else None)
