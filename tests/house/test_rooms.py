@@ -11,7 +11,7 @@ from tests.house import tree
 # The three addresses of blind catching.
 BLIND_ADDRESSES = (
     "service/rpc/interceptor.py",  # what is unknown becomes INTERNAL with a fixed sentence
-    "service/core/supervisor.py",  # one render that trips over a bug must not take the others along
+    "service/core/runner.py",  # one render that trips over a bug must not take the others along
     "service/__main__.py",  # the exit code
 )
 _BLIND = {"Exception", "BaseException"}

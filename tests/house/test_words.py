@@ -73,8 +73,8 @@ def test_the_ledger_only_grows() -> None:
     """No statement updates or deletes a transfer or an entry of the budgets' audit."""
     grown = r"(transfers|budget_changes)\b"
     patterns = [
-        rf"\b(update|delete)\(\s*(\w+\.)*{grown}",
-        rf"\b(?:\w+\.)*{grown}\.(update|delete)\(",
+        rf"(?i)\b(update|delete)\(\s*(\w+\.)*{grown}",
+        rf"(?i)\b(?:\w+\.)*{grown}\.(update|delete)\(",
         rf"(?i)\b(update|delete\s+from|truncate(\s+table)?)\s+{grown}",
     ]
     lines = [line for pattern in patterns for line in tree.found(pattern, tree.code("service/"))]
