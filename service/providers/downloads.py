@@ -59,6 +59,8 @@ class HttpDownloads:
     `result_hosts`: by provider, hosts and `*.domain` patterns that its outputs may come from, over https.
     `allow_loopback`: for the sandbox and tests only; loopback hosts are then fetched too, over http as well.
     `resolve`: how names become addresses.
+
+    At most 32 downloads run at once; the deadline of the others begins when it is their turn.
     """
 
     def __init__(

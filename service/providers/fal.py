@@ -12,7 +12,11 @@ import httpx
 from fal_client.client import CDN_URL, QUEUE_URL_FORMAT, REST_URL, AppId
 
 from service.domain.failure import ProviderUnavailable
-from service.domain.limits import dispatch_post_seconds_max, provider_call_seconds_max
+from service.domain.limits import (
+    dispatch_post_seconds_max,
+    download_seconds_max,
+    provider_call_seconds_max,
+)
 from service.ports import (
     CancelAnswer,
     Clock,
@@ -61,6 +65,7 @@ class FalProvider:
         webhook_base_url: str | None = None,
         post_seconds_max: float = dispatch_post_seconds_max,
         call_seconds_max: float = provider_call_seconds_max,
+        upload_seconds_max: float = download_seconds_max,
         tls: ssl.SSLContext | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
@@ -86,7 +91,7 @@ class FalProvider:
             transport=calling,
             seconds_max=call_seconds_max,
         )
-        self._cdn = Caller(NAME, {}, [self._cdn_url], transport=calling, seconds_max=call_seconds_max)
+        self._cdn = Caller(NAME, {}, [self._cdn_url], transport=calling, seconds_max=upload_seconds_max)
 
     @property
     def name(self) -> str:

@@ -14,7 +14,11 @@ from replicate.client import Client
 from replicate.exceptions import ReplicateError
 
 from service.domain.failure import ProviderDenied, ProviderUnavailable
-from service.domain.limits import dispatch_post_seconds_max, provider_call_seconds_max
+from service.domain.limits import (
+    dispatch_post_seconds_max,
+    download_seconds_max,
+    provider_call_seconds_max,
+)
 from service.ports import CancelAnswer, Clock, DispatchAnswer, Order, Refused, Result, Status, Unclear
 from service.providers.errors import FOREIGN, door
 from service.providers.posting import OnePost, posting_transport
@@ -66,13 +70,14 @@ class ReplicateProvider:
         webhook_base_url: str | None = None,
         post_seconds_max: float = dispatch_post_seconds_max,
         call_seconds_max: float = provider_call_seconds_max,
+        upload_seconds_max: float = download_seconds_max,
         tls: ssl.SSLContext | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._clock = clock
         self._base_url = base_url.rstrip("/")
         self._webhook_base_url = None if webhook_base_url is None else webhook_base_url.rstrip("/")
-        self._call_seconds_max = call_seconds_max
+        self._upload_seconds_max = upload_seconds_max
         self._headers = {"Authorization": f"Bearer {token}"}
         origins = [self._base_url]
         tls = tls or trust()
@@ -157,7 +162,7 @@ class ReplicateProvider:
         name = f"input.{mime_type.rpartition('/')[2]}"
         with door(NAME, PACKAGE_FAULTS):
             try:
-                async with asyncio.timeout(self._call_seconds_max):
+                async with asyncio.timeout(self._upload_seconds_max):
                     file = await self._package.files.async_create(
                         io.BytesIO(content), filename=name, content_type=mime_type
                     )

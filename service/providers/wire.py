@@ -128,6 +128,9 @@ def _no_number(word: str) -> None:
 
 async def read_answer(response: httpx.Response, bytes_max: int = ANSWER_BYTES_MAX) -> Answer:
     """Read a streamed response. Raises AnswerTooLarge, and what httpx raises."""
+    announced = response.headers.get("content-length", "")
+    if announced.isascii() and announced.isdigit() and int(announced[:18]) > bytes_max:
+        raise AnswerTooLarge(f"more than {bytes_max} bytes", request=response.request)
     chunks: list[bytes] = []
     size_bytes = 0
     async for chunk in response.aiter_bytes():

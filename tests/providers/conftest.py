@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.providers.rig import Rig, fal_rig, replicate_rig
+from service.providers.downloads import HttpDownloads
+from tests.providers.rig import Rig, fal_rig, replicate_rig, tls
 
 RIGS = {"fal": fal_rig, "replicate": replicate_rig}
 
@@ -30,3 +31,19 @@ async def rig(request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
     """Each provider in turn."""
     async with RIGS[request.param]() as one:
         yield one
+
+
+@pytest.fixture
+async def local() -> AsyncIterator[HttpDownloads]:
+    """Downloads that may come from loopback, with small bounds."""
+    downloads = HttpDownloads(
+        allow_loopback=True,
+        tls=tls(),
+        result_bytes_max=10_000,
+        input_bytes_max=10_000,
+        result_seconds_max=0.3,
+        input_seconds_max=0.3,
+    )
+    yield downloads
+    await downloads.close()
+    await downloads.close()

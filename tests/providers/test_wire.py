@@ -203,7 +203,7 @@ async def test_a_dispatch_carries_the_key_and_asks_for_no_kept_connection(make: 
 async def test_a_look_ends_at_its_deadline(make: Make) -> None:
     """Silence on a read is ProviderUnavailable."""
     async with WireServer(play=hang) as server:
-        provider = make(server.url, call_seconds_max=0.1)
+        provider = make(server.url, call_seconds_max=0.1, upload_seconds_max=0.1)
         for look in (provider.poll, provider.result, provider.cancel):
             with pytest.raises(ProviderUnavailable):
                 await look(ENDPOINTS[provider.name], "abc")
