@@ -41,8 +41,8 @@ async def local() -> AsyncIterator[HttpDownloads]:
         tls=tls(),
         result_bytes_max=10_000,
         input_bytes_max=10_000,
-        result_seconds_max=0.3,
-        input_seconds_max=0.3,
+        result_seconds_max=0.5,
+        input_seconds_max=0.5,
     )
     yield downloads
     await downloads.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from decimal import Decimal
 from typing import Any
@@ -89,8 +90,9 @@ async def test_a_stuck_prediction_ends_at_replicate_by_itself(replicate: Rig) ->
     provider_id = await replicate.accepted()
     assert Stage.QUEUED is (await replicate.provider.poll(REPLICATE_ENDPOINT, provider_id)).stage
     replicate.sandbox.world.clock.advance(661)
-    while (await replicate.provider.poll(REPLICATE_ENDPOINT, provider_id)).stage is not Stage.ENDED:
-        pass  # the sandbox's task wakes up between two looks
+    async with asyncio.timeout(5):
+        while (await replicate.provider.poll(REPLICATE_ENDPOINT, provider_id)).stage is not Stage.ENDED:
+            pass  # the sandbox's task wakes up between two looks
     result = await replicate.provider.result(REPLICATE_ENDPOINT, provider_id)
     assert (Ended.ABORTED, True) == (result.ended, result.surely_unbilled)
 

@@ -76,7 +76,7 @@ async def test_a_connection_that_is_cut_after_the_post_is_unclear(make: Make) ->
 async def test_the_deadline_of_a_dispatch_makes_it_unclear(make: Make, play: Callable[..., None]) -> None:
     """Silence, and an answer that never gets finished, end at the deadline as Unclear, after one POST."""
     async with WireServer(play=play) as server:
-        answer = await send(make(server.url, post_seconds_max=0.15))
+        answer = await send(make(server.url, post_seconds_max=0.4))
         assert isinstance(answer, Unclear)
         assert ("timeout", 1) == (answer.kind, server.posts_count)
 
