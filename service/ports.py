@@ -94,7 +94,8 @@ class Blobs(Protocol):
 
     def url(self, key: str) -> tuple[str, int | None]:
         """A GET URL for callers and the time it ends (microseconds; None = never). MUST NOT do I/O; the same URL is
-        answered until half its life has passed."""
+        answered until half its life has passed.
+        """
         ...
 
     def provider_url(self, key: str) -> str | None:
@@ -423,4 +424,20 @@ class LedgerReader(Protocol):
 
     async def verify(self) -> tuple[str, ...]:
         """Recompute everything from the transfers; one sentence per difference, empty when the books are right."""
+        ...
+
+
+class Log(Protocol):
+    """Structured log lines. MUST NOT be given prompts, keys, fingerprints or provider texts about balances."""
+
+    def info(self, event: str, **fields: Any) -> Any:
+        """Something worth knowing happened."""
+        ...
+
+    def warning(self, event: str, **fields: Any) -> Any:
+        """Something went wrong that the service handles."""
+        ...
+
+    def error(self, event: str, **fields: Any) -> Any:
+        """Something went wrong that an operator has to look at."""
         ...

@@ -81,7 +81,9 @@ def check_room(budget: Budget, window: Window, asked_nanos: int, freed_nanos: in
     raise BudgetExceeded(
         f"budget {metadata['budget']} has no room for this request",
         metadata=metadata,
-        retry_after_seconds=seconds_left if seconds_left is not None and seconds_left <= _RETRY_SECONDS_MAX else None,
+        retry_after_seconds=seconds_left
+        if seconds_left is not None and seconds_left <= _RETRY_SECONDS_MAX
+        else None,
     )
 
 
@@ -106,7 +108,9 @@ def post(window: Window, hold_nanos: int, amount_nanos: int, *, unconfirmed: boo
     )
 
 
-def correct(window: Window, hold_nanos: int, before_nanos: int, after_nanos: int, *, was_unconfirmed: bool) -> Window:
+def correct(
+    window: Window, hold_nanos: int, before_nanos: int, after_nanos: int, *, was_unconfirmed: bool
+) -> Window:
     """Move money spent to what it truly was."""
     overrun = max(0, after_nanos - hold_nanos) - max(0, before_nanos - hold_nanos)
     return replace(

@@ -11,8 +11,8 @@ from enum import Enum
 from typing import ClassVar
 
 from service.domain.failure import Failure
-from service.domain.routing import PlannedRoute
 from service.domain.records import Asset, Attempt, Period, Render
+from service.domain.routing import PlannedRoute
 from service.domain.view import JobView
 
 
@@ -181,7 +181,7 @@ class Heartbeat(Command):
     replica_id: str
 
 
-# ---------------------------------------------------------------- run (fenced)
+# ---------------------------------------------------------------- run, fenced
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +259,8 @@ class Finish(Fenced):
     keep: bool = True
     """False: never served from the cache (partial or flagged results)."""
     notices: str = "[]"
+    phases: str = "{}"
+    """Measured seconds as JSON (`download_seconds`, `store_seconds`); kept where the progress stood."""
     put_again: frozenset[str] = frozenset()
     """Pictures that were put once more after a PutAgain."""
 

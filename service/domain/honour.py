@@ -48,6 +48,8 @@ def _no(field: str, message: str, limit: object = "") -> Exclusion:
 
 
 def _texts(limits: RouteLimits, drawing: Drawing) -> Iterator[Exclusion]:
+    if not drawing.prompt:
+        yield _no("drawing.prompt", "must say something", 1)
     if len(drawing.prompt) > limits.prompt_characters_max:
         most = limits.prompt_characters_max
         yield _no("drawing.prompt", f"at most {most} characters", most)

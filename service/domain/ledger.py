@@ -235,6 +235,7 @@ def count_job(world: World, job: Job, winning: Attempt | None, delta: TotalsDelt
         fault=job.failure.fault.value if job.failure else "NONE",
     )
     add_totals(world, key, delta, job.labels)
+    world.ended.add((job, winning))
 
 
 def add_totals(world: World, key: TotalsKey, delta: TotalsDelta, labels: Labels) -> None:

@@ -1,4 +1,4 @@
-"""Which rows a command needs before it can be decided. The store loads and locks them in one fixed order:
+"""Which rows a command needs before it can be decided. The store loads and locks them in one fixed order.
 
 flights → renders → attempts → jobs → assets → budget windows. Named jobs and attempts bring their render with them; a
 flight brings the render it points at; a render brings all its attempts, and its pictures with their assets.
@@ -35,6 +35,8 @@ class Reach:
     holds: bool = False
     """Whether `may_hold` names holders among the waiting jobs: the budgets of the touched renders' projects are needed."""
     budget_ids: tuple[str, ...] = ()
+    budget_changes: tuple[str, ...] = ()
+    """Lines of the budgets' audit that may be written already, by an earlier try of the same command."""
     budgets_exclusive: bool = False
     """Whether the budgets table is locked against every Accept first; then the open holds and the posts of the window
     are summed for `SetBudget` by the store (`World.windows`)."""
@@ -134,9 +136,16 @@ def _(command: c.RecordResult) -> Reach:
 
 @reach.register
 def _(command: c.SetBudget) -> Reach:
-    return Reach(budgets_of=(command.project,), budget_ids=(command.budget_id,), budgets_exclusive=True)
+    return Reach(
+        budgets_of=(command.project,),
+        budget_ids=(command.budget_id,),
+        budget_changes=(command.change_id,),
+        budgets_exclusive=True,
+    )
 
 
 @reach.register
 def _(command: c.DeleteBudget) -> Reach:
-    return Reach(budget_ids=(command.budget_id,), budgets_exclusive=True)
+    return Reach(
+        budget_ids=(command.budget_id,), budget_changes=(command.change_id,), budgets_exclusive=True
+    )

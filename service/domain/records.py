@@ -226,7 +226,9 @@ class Attempt:
         return self.settled_nanos or 0
 
 
-_ENDED = frozenset({AttemptState.SUCCEEDED, AttemptState.FAILED, AttemptState.CANCELLED, AttemptState.REJECTED})
+_ENDED = frozenset(
+    {AttemptState.SUCCEEDED, AttemptState.FAILED, AttemptState.CANCELLED, AttemptState.REJECTED}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,7 +302,9 @@ class Budget:
 
     def covers(self, project: str, labels: tuple[tuple[str, str], ...]) -> bool:
         """Whether a job of this project with these labels counts against it."""
-        return self.project == project and (not self.label_key or (self.label_key, self.label_value) in labels)
+        return self.project == project and (
+            not self.label_key or (self.label_key, self.label_value) in labels
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,7 +374,23 @@ class Transfer:
     memo: str = ""
 
 
-LATENCY_BOUNDS_SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+LATENCY_BOUNDS_SECONDS = (
+    0.01,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.0,
+    4.0,
+    8.0,
+    15.0,
+    30.0,
+    60.0,
+    120.0,
+    300.0,
+    600.0,
+)
 """Upper bounds of the latency buckets of totals; one more bucket holds what is slower."""
 
 

@@ -78,6 +78,13 @@ class Rows(Generic[Key, Row]):
         """Rows that the database does not have yet."""
         return [(key, row) for key, row in self._changed.items() if key not in self._loaded]
 
+    def changes(self) -> list[tuple[Key, Row | None, Row]]:
+        """Every row that differs from what was loaded: (key, as loaded or None, as it stands now)."""
+        loaded = self._loaded
+        return [
+            (key, old, row) for key, row in self._changed.items() if (old := loaded.get(key)) is not row and old != row
+        ]
+
     def updated(self) -> list[tuple[Key, Row]]:
         """Rows that the database has in an older form."""
         return [(k, row) for k, row in self._changed.items() if k in self._loaded and self._loaded[k] != row]
@@ -126,6 +133,9 @@ class World:
         self.budget_changes: Log[BudgetChange] = Log(journal)
         self.totals: Log[tuple[TotalsKey, TotalsDelta]] = Log(journal)
         self.label_totals: Log[tuple[TotalsKey, str, str, TotalsDelta]] = Log(journal)
+        self.budget_changes_known: dict[str, BudgetChange] = {}
+        self.ended: Log[tuple[Job, Attempt | None]] = Log(journal)
+        """Jobs that became final in this batch, with the attempt that stands for their work: for metrics, after the commit."""
         self._jobs_by_request: dict[tuple[str, str], str] = {}
         self._jobs_by_render: dict[str, list[str]] = {}
         self._attempts_by_render: dict[str, list[str]] = {}

@@ -17,6 +17,9 @@ def _text(budget: Budget | None) -> str:
 
 def set_budget(world: World, command: SetBudget) -> Budget:
     """Create or change the one live budget of (project, label, period). Lowering it below spent + held refuses new holds only."""
+    written = world.budget_changes_known.get(command.change_id)
+    if written is not None and (made := world.budgets.get(written.budget_id)) is not None:
+        return made
     wanted = (command.project, command.label_key, command.label_value, command.period)
     live = (b for b in world.budgets.values() if b.live)
     known = next((b for b in live if (b.project, b.label_key, b.label_value, b.period) == wanted), None)
@@ -60,6 +63,8 @@ def set_budget(world: World, command: SetBudget) -> Budget:
 def delete_budget(world: World, command: DeleteBudget) -> Budget | None:
     """End a budget; its windows and its audit stay. None when there is no such live budget."""
     known = world.budgets.get(command.budget_id)
+    if command.change_id in world.budget_changes_known:
+        return known
     if known is None or not known.live:
         return None
     if command.revision is not None and command.revision != known.revision:

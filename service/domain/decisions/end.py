@@ -125,7 +125,9 @@ def finish(world: World, command: Finish) -> RunOutcome | PutAgain:
         world.assets.put(asset.sha256, replace(asset, state=AssetState.PRESENT, seen_at=world.now))
         world.put_render_asset(RenderAsset(render.id, position, asset.sha256, flagged))
     kept = fresh_until(render, world.now) if command.keep and render.joinable else None
-    render = replace(render, fresh_until=kept, partial=command.partial, notices=command.notices)
+    render = replace(
+        render, fresh_until=kept, partial=command.partial, notices=command.notices, progress=command.phases
+    )
     end_render(world, render, RenderState.SUCCEEDED, images=len(command.assets))
     return RunOutcome.DONE
 
@@ -161,7 +163,9 @@ def fail(world: World, command: Fail) -> NextAttempt | RunOutcome:
     assert command.failure is not None, "Fail says why"
     failure = command.failure
     if attempt.state is AttemptState.HELD:
-        attempt = world.put_attempt(move_attempt(attempt, AttemptState.CANCELLED, ended_at=world.now))
+        attempt = world.put_attempt(
+            move_attempt(attempt, AttemptState.CANCELLED, ended_at=world.now, failure=failure, unbilled=True)
+        )
     freed = ledger.void(world, attempt, failure.reason.value) if attempt.hold_open else {}
     route = _next_route(world, render, attempt, command)
     if route is not None:

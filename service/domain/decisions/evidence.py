@@ -25,7 +25,8 @@ _ENDS = {
 def _rows(world: World, attempt_id: str) -> tuple[Render, Attempt]:
     attempt = world.attempts.get(attempt_id)
     render = world.renders.get(attempt.render_id) if attempt else None
-    assert attempt is not None and render is not None, "evidence names an attempt that we made"
+    assert attempt is not None, "evidence names an attempt that we made"
+    assert render is not None, "an attempt has its render"
     return render, attempt
 
 

@@ -1,0 +1,18 @@
+"""Ending a job at the wish of its caller."""
+
+from __future__ import annotations
+
+from service.domain.commands import Cancel, Cancelled
+from service.ports import Store
+
+
+class Cancellations:
+    """The use case of CancelJob. The runner learns of it by a hint, and from the row."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def cancel(self, job_id: str, project: str | None, reason: str) -> Cancelled:
+        """The job after the cancel; JobNotFound when this project has no such job."""
+        outcome: Cancelled = await self._store.execute(Cancel(job_id, project, reason))
+        return outcome

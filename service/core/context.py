@@ -1,0 +1,30 @@
+"""What the steps of a render work with, handed in once by the composition root."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from service.core.logfeed import LogFeed
+from service.domain.catalog import Catalog
+from service.metrics import Metrics
+from service.ports import Blobs, Clock, Dice, Downloads, Hints, JobReader, Log, Pictures, Provider, Store
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """Ports and shared pieces. `providers` is by name."""
+
+    store: Store
+    jobs: JobReader
+    providers: Mapping[str, Provider]
+    catalog: Catalog
+    blobs: Blobs
+    pictures: Pictures
+    downloads: Downloads
+    hints: Hints
+    feed: LogFeed
+    clock: Clock
+    dice: Dice
+    log: Log
+    metrics: Metrics

@@ -1,0 +1,84 @@
+"""What runs beside the requests: this replica's heartbeat, and the deadlines of jobs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from service.domain.commands import ExpireJobs, Heartbeat
+from service.domain.errors import LightmeterError
+from service.domain.limits import expire_jobs_count_max, heartbeat_seconds
+from service.metrics import Metrics
+from service.ports import Clock, JobReader, Log, Store
+
+_DEADLINE_LOOK_SECONDS = 1.0
+_LAG_LOOK_SECONDS = 0.25
+_LAG_SLEEP_SECONDS = 0.05
+
+
+class Repeater:
+    """One background duty, done again and again. `start` begins it, `stop` returns when it has ended; both legal twice."""
+
+    def __init__(
+        self, name: str, seconds: float, duty: Callable[[], Awaitable[None]], clock: Clock, log: Log
+    ) -> None:
+        self._name = name
+        self._seconds = seconds
+        self._duty = duty
+        self._clock = clock
+        self._log = log
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin."""
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._repeat(), name=self._name)
+
+    async def stop(self) -> None:
+        """End, and wait for the end."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _repeat(self) -> None:
+        while True:
+            try:
+                await self._duty()
+            except LightmeterError as error:
+                # The database is away: the next turn tries again, and readiness tells the operator.
+                self._log.warning("duty_failed", duty=self._name, error=error.text)
+            await self._clock.sleep(self._seconds)
+
+
+def heartbeats(store: Store, replica_id: str, clock: Clock, log: Log) -> Repeater:
+    """Keep this replica's lease alive."""
+
+    async def beat() -> None:
+        await store.execute(Heartbeat(replica_id))
+
+    return Repeater("heartbeat", heartbeat_seconds, beat, clock, log)
+
+
+def deadlines(store: Store, jobs: JobReader, clock: Clock, log: Log) -> Repeater:
+    """Fail jobs whose own deadline has passed."""
+
+    async def expire() -> None:
+        due = await jobs.due_jobs(expire_jobs_count_max)
+        if due:
+            await store.execute(ExpireJobs(due))
+
+    return Repeater("deadlines", _DEADLINE_LOOK_SECONDS, expire, clock, log)
+
+
+def loop_lag(metrics: Metrics, clock: Clock, log: Log) -> Repeater:
+    """Measure how much later than asked the event loop wakes a sleeper."""
+
+    async def measure() -> None:
+        started = clock.monotonic()
+        await clock.sleep(_LAG_SLEEP_SECONDS)
+        metrics.replica.event_loop_lag_seconds.observe(
+            max(0.0, clock.monotonic() - started - _LAG_SLEEP_SECONDS)
+        )
+
+    return Repeater("loop lag", _LAG_LOOK_SECONDS, measure, clock, log)

@@ -1,0 +1,100 @@
+"""From a request to what is decided about it before any money moves: the effective drawing, its fingerprint, its routes."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from hashlib import sha256
+
+from service.core.requests import InputSource, Submission
+from service.domain.catalog import Catalog, Model
+from service.domain.drawing import Drawing
+from service.domain.fingerprint import canonical, content, fingerprint
+from service.domain.routing import PlannedRoute, effective, plan_routes
+
+_KEPT_COUNT = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What Accept needs to know about a drawing."""
+
+    model: Model
+    drawing: Drawing
+    fingerprint: str
+    content: str
+    routes: tuple[PlannedRoute, ...]
+
+
+class Preparer:
+    """Prepares requests; equal bytes are prepared once, because most requests of a busy service were made before."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._kept: OrderedDict[bytes, Prepared] = OrderedDict()
+
+    def prepare(self, submission: Submission, drawing: Drawing) -> Prepared:
+        """Raises ModelNotFound, RouteNotFound, NoEligibleRoute, ParameterUnsupported, PriceUnknown or MaxCostExceeded.
+
+        `drawing` is the submission's with its measured inputs. Only requests without inputs are remembered.
+        """
+        key = submission.request_bytes if drawing.inputs is None else b""
+        kept = self._kept.get(key) if key else None
+        if kept is not None:
+            self._kept.move_to_end(key)
+            return kept
+        prepared = self._prepare(submission, drawing)
+        if key:
+            self._kept[key] = prepared
+            if len(self._kept) > _KEPT_COUNT:
+                self._kept.popitem(last=False)
+        return prepared
+
+    def model(self, name: str) -> Model:
+        """The model of a name or alias; ModelNotFound."""
+        return self._catalog.resolve(name)
+
+    def _prepare(self, submission: Submission, drawing: Drawing) -> Prepared:
+        model = self._catalog.resolve(drawing.model)
+        drawn = effective(model, drawing)
+        plan = plan_routes(
+            model,
+            drawn,
+            pin_provider=submission.pin_provider,
+            pin_route=submission.pin_route,
+            policy=submission.policy,
+            max_cost_nanos=submission.max_cost_nanos,
+        )
+        pin = submission.pin_provider
+        return Prepared(
+            model=model,
+            drawing=drawn,
+            fingerprint=fingerprint(canonical(drawn, revision=model.revision, pin_provider=pin)),
+            content=content(drawn, revision=model.revision, pin_provider=pin),
+            routes=plan.routes,
+        )
+
+
+def request_digest(submission: Submission) -> str:
+    """What a request_id stands for: `drawing.inputs.options`, each a shortened SHA-256 of the request as it was sent."""
+    drawing = submission.drawing
+    options = (
+        submission.cache_mode.value,
+        submission.cache_max_age_seconds,
+        submission.policy,
+        submission.pin_provider,
+        submission.pin_route,
+        submission.max_cost_nanos,
+        submission.job_timeout_seconds,
+    )
+    sources = [_reference(one) for one in submission.images]
+    mask = _reference(submission.mask) if submission.mask else ""
+    inputs = (sources, mask, str(submission.strength), submission.expansion)
+    drawn = canonical(drawing, revision="", pin_provider=None) + str(drawing.size_given)
+    return ".".join(sha256(text.encode()).hexdigest()[:32] for text in (drawn, repr(inputs), repr(options)))
+
+
+def _reference(source: InputSource) -> str:
+    if source.content is not None:
+        return sha256(source.content).hexdigest()
+    return source.sha256 or source.url or ""

@@ -1,0 +1,97 @@
+"""What a request would cost now, without any side effect: cache, routes, prices, budgets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from service.core.requests import Quote, QuotedRoute, Submission
+from service.domain.budget import covering
+from service.domain.catalog import Catalog
+from service.domain.commands import CacheMode
+from service.domain.drawing import Drawing, EditInputs
+from service.domain.errors import FieldInvalid
+from service.domain.fingerprint import canonical, fingerprint
+from service.domain.limits import MICROS_PER_SECOND
+from service.domain.price import Estimate, PriceSnapshot
+from service.domain.records import RenderState
+from service.domain.routing import effective, price_ask, survey
+from service.ports import Clock, JobReader, LedgerReader
+
+
+class Quotes:
+    """The use case of Quote. Takes the very request that one would send; inputs by asset only."""
+
+    def __init__(self, catalog: Catalog, jobs: JobReader, ledger: LedgerReader, clock: Clock) -> None:
+        self._catalog = catalog
+        self._jobs = jobs
+        self._ledger = ledger
+        self._clock = clock
+
+    async def quote(self, submission: Submission, inputs: EditInputs | None = None) -> Quote:
+        """Raises ModelNotFound, RouteNotFound; a request that no route takes is a quote without eligible routes."""
+        asked = replace(submission.drawing, inputs=inputs) if inputs else submission.drawing
+        if submission.images and inputs is None:
+            raise FieldInvalid.of("edit.inputs", "the inputs of a quote were not measured")
+        model = self._catalog.resolve(asked.model)
+        drawing = effective(model, asked)
+        plan = survey(
+            model,
+            drawing,
+            pin_provider=submission.pin_provider,
+            pin_route=submission.pin_route,
+            policy=submission.policy,
+            max_cost_nanos=submission.max_cost_nanos,
+        )
+        routes = [
+            QuotedRoute(
+                planned.provider, planned.route, planned.endpoint, rank, planned,
+                self._estimate(drawing, planned.provider, planned.route, planned.price_json), (),
+            )
+            for rank, planned in enumerate(plan.routes, start=1)
+        ]  # fmt: skip
+        for route, exclusions in plan.excluded:
+            causes = tuple((one.reason.value, one.field, one.message) for one in exclusions)
+            estimate = route.price.estimate(price_ask(route, drawing)) if route.price else None
+            routes.append(QuotedRoute(route.provider, route.name, route.endpoint, 0, None, estimate, causes))
+        key = fingerprint(canonical(drawing, revision=model.revision, pin_provider=submission.pin_provider))
+        cache = await self._cache(submission, key)
+        first = plan.routes[0] if plan.routes else None
+        states = {state.budget.id: state for state in await self._ledger.budgets(submission.project)}
+        covered = covering((state.budget for state in states.values()), submission.project, submission.labels)
+        expected = first.expected_nanos if first else 0
+        return Quote(
+            cache=cache,
+            due_nanos=0 if cache in ("HIT", "RUNNING") else expected,
+            expected_nanos=expected,
+            ceiling_nanos=first.ceiling_nanos if first else 0,
+            routes=tuple(routes),
+            budgets=tuple(states[one.id] for one in covered),
+            effective=drawing,
+            fingerprint=key,
+        )
+
+    def _estimate(self, drawing: Drawing, provider: str, route_name: str, price_json: str) -> Estimate:
+        route = self._catalog.resolve(drawing.model).route(provider, route_name)
+        assert route is not None, "a planned route is in the catalog"
+        return PriceSnapshot.from_json(price_json).estimate(price_ask(route, drawing))
+
+    async def _cache(self, submission: Submission, key: str) -> str:
+        if submission.cache_mode is CacheMode.BYPASS:
+            return "BYPASSED"
+        if submission.cache_mode is CacheMode.REFRESH:
+            return "MISS"
+        pointed = await self._jobs.flight(submission.project, key)
+        if pointed is None:
+            return "MISS"
+        render, _ = pointed
+        if render.joinable:
+            return "RUNNING"
+        now = self._clock.now()
+        fresh = (
+            render.state is RenderState.SUCCEEDED
+            and render.fresh_until is not None
+            and render.fresh_until > now
+        )
+        if fresh and submission.cache_max_age_seconds is not None and render.finished_at is not None:
+            fresh = now - render.finished_at <= submission.cache_max_age_seconds * MICROS_PER_SECOND
+        return "HIT" if fresh else "MISS"

@@ -1,0 +1,298 @@
+"""One render, from its hold to its pictures: dispatch, follow, record, keep, finish; or the next route."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from service.core.context import RunContext
+from service.core.follow import Follower, GaveUp
+from service.core.keep import Keeper, Kept
+from service.core.runner import to_the_end
+from service.domain.catalog import FailureCharge, Route
+from service.domain.commands import (
+    BindProviderId,
+    Dispatch,
+    Fail,
+    Finish,
+    MarkUnknown,
+    NextAttempt,
+    NotSent,
+    PutAgain,
+    RecordResult,
+    Reject,
+    ResolveUnconfirmed,
+    RunOutcome,
+    Send,
+)
+from service.domain.drawing import Drawing, InputPicture
+from service.domain.errors import Reason, StorageUnavailable
+from service.domain.failure import DoorError, Failure, Fault, RetryAdvice
+from service.domain.fingerprint import drawing_from_canonical
+from service.domain.limits import MICROS_PER_SECOND, attempts_per_render_max, send_window_seconds
+from service.domain.records import Attempt, AttemptState, Render
+from service.domain.shape import shape
+from service.domain.view import JobView
+from service.ports import Accepted, DispatchAnswer, Ended, Order, Refused, Result
+
+_NOT_SENT_MAX = 3
+_PUT_AGAIN_MAX = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """What stays the same over all attempts of a render."""
+
+    render: Render
+    drawing: Drawing
+
+
+class RenderRun:
+    """The owner's way through a render. Every step is a command; a lost fence ends the way without a trace."""
+
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
+        self._follower = Follower(context)
+        self._keeper = Keeper(context)
+
+    async def run(self, view: JobView) -> None:
+        """Take a new render to its end."""
+        assert view.render is not None, "a new job has its render"
+        assert view.attempts, "a new render has its first attempt"
+        setting = _Setting(view.render, drawing_from_canonical(view.render.content))
+        attempt: Attempt | None = view.attempts[-1]
+        for _ in range(attempts_per_render_max):
+            if attempt is None:
+                return
+            attempt = await self._attempt(setting, attempt)
+
+    async def _attempt(self, setting: _Setting, attempt: Attempt) -> Attempt | None:
+        """One dispatch to its end; the next attempt, if the render goes on."""
+        route = self._route(setting.render, attempt)
+        if route is None:
+            return await self._fail(setting, attempt, _ROUTE_GONE)
+        try:
+            body = await self._body(setting, attempt, route)
+        except (DoorError, StorageUnavailable) as error:
+            self._context.log.warning("inputs_not_delivered", attempt=attempt.id, error=repr(error))
+            return await self._fail(setting, attempt, _INPUTS_NOT_DELIVERED)
+        answer = await self._send(setting, attempt, route, *body)
+        if answer is None:
+            return None
+        if isinstance(answer, Accepted):
+            return await self._follow(setting, attempt, route, answer.provider_id)
+        if isinstance(answer, Refused):
+            return await self._fail(setting, attempt, answer.failure, failover=not answer.fatal)
+        self._context.log.warning("dispatch_unclear", attempt=attempt.id, cause=answer.kind)
+        await self._context.store.execute(MarkUnknown(*self._fence(setting, attempt), cause=answer.kind))
+        await self._context.store.execute(ResolveUnconfirmed(*self._fence(setting, attempt)))
+        return None
+
+    def _route(self, render: Render, attempt: Attempt) -> Route | None:
+        model = self._context.catalog.models.get(render.model)
+        return model.route(attempt.provider, attempt.route) if model else None
+
+    @staticmethod
+    def _fence(setting: _Setting, attempt: Attempt) -> tuple[str, str, str, int]:
+        return setting.render.id, attempt.id, setting.render.owner, setting.render.fence
+
+    # -- before the POST
+
+    async def _body(self, setting: _Setting, attempt: Attempt, route: Route) -> tuple[bytes, int | None]:
+        """The provider's JSON, complete, and the seed in it when we rolled one."""
+        drawing = setting.drawing
+        rolled = self._context.dice.seed() if drawing.seed is None and route.takes_seed else None
+        inputs = drawing.inputs
+        urls = [await self._input_url(attempt.provider, one) for one in inputs.images] if inputs else []
+        mask = await self._input_url(attempt.provider, inputs.mask) if inputs and inputs.mask else None
+        seed = drawing.seed if rolled is None else rolled
+        data = shape(route, drawing, seed=seed, image_urls=urls, mask_url=mask)
+        return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode(), seed
+
+    async def _input_url(self, provider: str, picture: InputPicture) -> str:
+        """Our own signed URL where the provider can read it, else an upload."""
+        asset = await self._context.jobs.asset(picture.sha256, None)
+        if asset is None:
+            raise StorageUnavailable("an input picture of this render has no row")
+        url = self._context.blobs.provider_url(asset.key)
+        if url is not None:
+            return url
+        content = await self._context.blobs.get(asset.key)
+        if content is None:
+            raise StorageUnavailable("an input picture of this render is gone")
+        return await self._context.providers[provider].upload(content, asset.mime_type)
+
+    # -- the POST
+
+    async def _send(
+        self, setting: _Setting, attempt: Attempt, route: Route, body: bytes, seed: int | None
+    ) -> DispatchAnswer | None:
+        """Marker, one POST, and what came of it committed. None when there is nothing more to do here."""
+        order = Order(
+            provider=attempt.provider,
+            endpoint=attempt.endpoint,
+            body=body,
+            token=attempt.token,
+            start_timeout_seconds=route.start_timeout_seconds,
+            run_seconds_max=route.run_seconds_max,
+        )
+        for _ in range(_NOT_SENT_MAX):
+            # Shielded as a whole: a POST whose id is not committed is a picture that nobody can find again.
+            sent, answer = await to_the_end(self._dispatch(setting, attempt, order, seed))
+            if answer is not None or not sent:
+                return answer
+            self._context.log.warning("not_sent_in_time", attempt=attempt.id)
+        await self._fail(setting, attempt, _NEVER_SENT, failover=False)
+        return None
+
+    async def _dispatch(
+        self, setting: _Setting, attempt: Attempt, order: Order, seed: int | None
+    ) -> tuple[bool, DispatchAnswer | None]:
+        store = self._context.store
+        send_before = self._context.clock.monotonic() + send_window_seconds
+        marked = await store.execute(Dispatch(*self._fence(setting, attempt), seed=seed))
+        if not isinstance(marked, Send):
+            return False, None
+        answer = await self._context.providers[order.provider].dispatch(order, send_before)
+        if answer is None:
+            await store.execute(NotSent(attempt.id))
+        elif isinstance(answer, Accepted):
+            await store.execute(
+                BindProviderId(
+                    attempt.id,
+                    order.provider,
+                    answer.provider_id,
+                    aliases=answer.aliases,
+                    queue_position=answer.queue_position,
+                )
+            )
+        elif isinstance(answer, Refused):
+            await store.execute(Reject(attempt.id, answer.failure))
+        return True, answer
+
+    # -- after the POST
+
+    async def _follow(
+        self, setting: _Setting, attempt: Attempt, route: Route, provider_id: str
+    ) -> Attempt | None:
+        fence = self._fence(setting, attempt)
+        result = await self._follower.follow(fence, attempt, route, provider_id)
+        if isinstance(result, GaveUp):
+            await self._context.store.execute(ResolveUnconfirmed(*fence, failure=result.failure))
+            return None
+        recorded: Attempt = await self._context.store.execute(_record(attempt, route, result))
+        self._observe(setting, recorded)
+        if recorded.state is not AttemptState.SUCCEEDED:
+            failure = result.failure or _NOTHING_RETURNED
+            failover = failure.fault is not Fault.CALLER
+            return await self._fail(setting, recorded, failure, failover=failover)
+        await self._finish(setting, recorded, route, result)
+        return None
+
+    async def _finish(self, setting: _Setting, attempt: Attempt, route: Route, result: Result) -> None:
+        kept = await self._keeper.keep(setting.drawing, attempt, route, result)
+        if isinstance(kept, Failure):
+            await self._fail(setting, attempt, kept, failover=False)
+            return
+        put_again: frozenset[str] = frozenset()
+        for _ in range(_PUT_AGAIN_MAX):
+            outcome = await self._context.store.execute(
+                self._finish_command(setting, attempt, kept, put_again)
+            )
+            if not isinstance(outcome, PutAgain):
+                return
+            await self._keeper.put_again(kept, outcome.sha256s)
+            put_again |= frozenset(outcome.sha256s)
+
+    def _finish_command(
+        self, setting: _Setting, attempt: Attempt, kept: Kept, put_again: frozenset[str]
+    ) -> Finish:
+        return Finish(
+            *self._fence(setting, attempt),
+            assets=kept.assets,
+            partial=kept.partial,
+            keep=kept.cacheable,
+            notices=kept.notices,
+            phases=kept.phases,
+            put_again=put_again,
+        )
+
+    async def _fail(
+        self, setting: _Setting, attempt: Attempt, failure: Failure, *, failover: bool = True
+    ) -> Attempt | None:
+        dice = self._context.dice
+        outcome = await self._context.store.execute(
+            Fail(
+                *self._fence(setting, attempt),
+                failure=failure,
+                next_attempt_id=dice.new_id(),
+                next_token=dice.new_token(),
+                failover=failover,
+            )
+        )
+        if not isinstance(outcome, NextAttempt):
+            assert isinstance(outcome, RunOutcome)
+            return None
+        following = outcome.attempt
+        self._context.metrics.providers.failovers.labels(
+            f"{attempt.provider}/{attempt.route}",
+            f"{following.provider}/{following.route}",
+            failure.reason.value,
+        ).inc()
+        return following
+
+    def _observe(self, setting: _Setting, attempt: Attempt) -> None:
+        if attempt.hold_nanos > 0 and attempt.settled_nanos is not None:
+            ratio = attempt.settled_nanos / attempt.hold_nanos
+            self._context.metrics.jobs.hold_use_ratio.labels(setting.render.model, attempt.provider).observe(
+                ratio
+            )
+
+
+def _record(attempt: Attempt, route: Route, result: Result) -> RecordResult:
+    """What the provider said, as evidence. The rule of the route fills in where a failure says nothing of its price."""
+    ended_badly = result.ended is not Ended.SUCCEEDED
+    says_price = result.billable_units is not None or bool(result.metrics)
+    free = route.failure_charge is FailureCharge.NONE and ended_badly and not says_price
+    kept = {
+        "outputs": [{"url": one.url, "flagged": one.flagged} for one in result.outputs],
+        "seed": result.seed,
+        "notices": list(result.notices),
+        "billable_units": None if result.billable_units is None else str(result.billable_units),
+        "metrics": {name: str(value) for name, value in result.metrics.items()},
+    }
+    expires = result.expires_in_seconds
+    return RecordResult(
+        attempt.id,
+        ended=result.ended.value,
+        billable_units=None if result.billable_units is None else str(result.billable_units),
+        metrics=tuple((name, str(value)) for name, value in result.metrics.items()),
+        images_count=len(result.outputs),
+        surely_unbilled=result.surely_unbilled or free,
+        charge_ceiling=ended_badly and not says_price and not (result.surely_unbilled or free),
+        failure=result.failure,
+        result=json.dumps(kept),
+        result_expires_in_micros=None if expires is None else int(expires * MICROS_PER_SECOND),
+        queue_seconds=result.queue_seconds,
+        run_seconds=result.run_seconds,
+    )
+
+
+_ROUTE_GONE = Failure(
+    Reason.ROUTES_UNAVAILABLE, "the route is not in the catalog any more", Fault.OPERATOR, RetryAdvice.FREE
+)
+_INPUTS_NOT_DELIVERED = Failure(
+    Reason.ROUTES_UNAVAILABLE,
+    "the provider could not be given the input pictures",
+    Fault.PROVIDER,
+    RetryAdvice.FREE,
+)
+_NEVER_SENT = Failure(
+    Reason.ROUTES_UNAVAILABLE, "the request could not be sent in time", Fault.SERVICE, RetryAdvice.FREE
+)
+_NOTHING_RETURNED = Failure(
+    Reason.PROVIDER_FAILED,
+    "the provider ended the request without a picture",
+    Fault.PROVIDER,
+    RetryAdvice.MAY_PAY_AGAIN,
+)

@@ -1,0 +1,94 @@
+"""Runs renders: one supervised task per render that this replica owns, bounded in number, drained before the store closes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+from service.domain.errors import Draining, Overloaded
+from service.domain.limits import renders_running_max
+from service.domain.view import JobView
+from service.ports import Log
+
+Answer = TypeVar("Answer")
+
+
+async def to_the_end(work: Coroutine[Any, Any, Answer]) -> Answer:
+    """Await something that a cancellation must not cut in two: the cancellation is raised only after its end."""
+    task = asyncio.get_running_loop().create_task(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
+class Runner:
+    """Owns the tasks of running renders. `start` before `begin`; `drain` lets them end; `stop` ends what is left."""
+
+    def __init__(
+        self,
+        run: Callable[[JobView], Awaitable[None]],
+        log: Log,
+        *,
+        running_max: int = renders_running_max,
+    ) -> None:
+        self._run = run
+        self._log = log
+        self._running_max = running_max
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._draining = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def start(self) -> None:
+        """Take work from now on."""
+        self._loop = asyncio.get_running_loop()
+        self._draining = False
+
+    async def drain(self, seconds_max: float) -> int:
+        """Take no new work and wait for what runs. Answers how many renders still run; their rows tell where they stand."""
+        self._draining = True
+        if self._tasks:
+            await asyncio.wait(list(self._tasks.values()), timeout=seconds_max)
+        return len(self._tasks)
+
+    async def stop(self) -> None:
+        """End what still runs. A dispatch under way is shielded and finishes its commit first. Legal twice."""
+        self._draining = True
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    @property
+    def running_count(self) -> int:
+        """How many renders run here."""
+        return len(self._tasks)
+
+    def check_room(self) -> None:
+        """Raise Draining or Overloaded when no new render can be taken."""
+        if self._draining:
+            raise Draining("this replica is stopping", retry_after_seconds=1.0)
+        if len(self._tasks) >= self._running_max:
+            raise Overloaded(
+                "too many pictures are being drawn here",
+                metadata={"limit": str(self._running_max)},
+                retry_after_seconds=1.0,
+            )
+
+    def begin(self, view: JobView) -> None:
+        """Run a new render in the background."""
+        assert self._loop is not None, "the runner was not started"
+        assert view.render is not None, "a new job has its render"
+        render_id = view.render.id
+        task = self._loop.create_task(self._supervise(view), name=f"render {render_id}")
+        self._tasks[render_id] = task
+        task.add_done_callback(lambda _: self._tasks.pop(render_id, None))
+
+    async def _supervise(self, view: JobView) -> None:
+        try:
+            await self._run(view)
+        except Exception as error:
+            # The row says where the render stands; whoever owns it next goes on from there.
+            self._log.error("render_stopped", render=view.job.render_id, error=repr(error), exc_info=True)
