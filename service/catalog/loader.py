@@ -28,7 +28,9 @@ class CatalogInvalid(Exception):
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """Refuses a key that stands twice, which YAML would let the last one win."""
+    """Refuses keys that stand twice, of which YAML would let the last one win, and numbers with a point,
+    which are floats.
+    """
 
 
 def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
@@ -47,7 +49,13 @@ def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     }
 
 
+def _float(_: _StrictLoader, node: yaml.ScalarNode) -> Any:
+    line = node.start_mark.line + 1
+    raise yaml.YAMLError(f"line {line}: {node.value} is a float; write decimal numbers as quoted text")
+
+
 _StrictLoader.add_constructor("tag:yaml.org,2002:map", _mapping)
+_StrictLoader.add_constructor("tag:yaml.org,2002:float", _float)
 
 
 def load_catalog(*, sandbox: bool, folder: Path | None = None) -> Catalog:
@@ -80,7 +88,7 @@ def _read(name: str, content: bytes, problems: list[str]) -> Iterator[Model]:
     try:
         data = yaml.load(content, _StrictLoader)  # noqa: S506  # a SafeLoader with one more check
     except yaml.YAMLError as error:
-        problems.append(f"{name}: {' '.join(str(error).split())}")
+        problems.append(f"{name}: {' '.join(str(error).split())}".replace('in "<byte string>", ', ""))
         return
     try:
         entry = ModelFile.model_validate(data)

@@ -54,19 +54,23 @@ GOLDEN = [
     (
         FOX,
         None,
-        '{"image_count":"1","model":"flux-dev","operation":"GENERATE","prompt":"A fox","revision":"1",'
-        '"size":"1024x768","v":"1"}',
+        (
+            '{"image_count":"1","model":"flux-dev","operation":"GENERATE","prompt":"A fox","revision":"1",'
+            '"size":"1024x768","v":"1"}'
+        ),
         "59528405c8547bb0b2e79f2347d1a3f82746860ba8d3b5b71154ad3e8ea0e442",
     ),
     (
         EDIT,
         "fal",
-        '{"background":"TRANSPARENT","extra":{"b":true,"d":"#0.5","l":[null,"x"],"n":"#7","o":{"k":"#-1"},'
-        '"t":"##7"},"format":"PNG","guidance":"3.5","image_count":"2","inputs":{"expansion":["1","2","3","4"],'
-        f'"images":["{"ab" * 32}"],"mask":"{"cd" * 32}","strength":"0.8"}},"model":"gpt-image-2",'
-        '"negative_prompt":"blur","operation":"EDIT","pin_provider":"fal",'
-        '"prompt":"Make it „snow“\\nin Łódź","quality":"HIGH","resolution":"TWO_K","revision":"1",'
-        '"safety_tolerance":"2","seed":"0","size":"16:9","steps":"28","v":"1","variation":"3"}',
+        (
+            '{"background":"TRANSPARENT","extra":{"b":true,"d":"#0.5","l":[null,"x"],"n":"#7","o":{"k":"#-1"},'
+            '"t":"##7"},"format":"PNG","guidance":"3.5","image_count":"2","inputs":{"expansion":["1","2","3","4"],'
+            f'"images":["{"ab" * 32}"],"mask":"{"cd" * 32}","strength":"0.8"}},"model":"gpt-image-2",'
+            '"negative_prompt":"blur","operation":"EDIT","pin_provider":"fal",'
+            '"prompt":"Make it „snow“\\nin Łódź","quality":"HIGH","resolution":"TWO_K","revision":"1",'
+            '"safety_tolerance":"2","seed":"0","size":"16:9","steps":"28","v":"1","variation":"3"}'
+        ),
         "cb9849cb2bb622bca0e576f9fb7c6712c2e0e05e33962da6b9a13a13bc189b29",
     ),
 ]
@@ -94,8 +98,9 @@ def test_spelling_does_not_make_another_request(same: Drawing) -> None:
 
 
 def test_unicode_and_numbers_are_normalised() -> None:
-    """A composed and a decomposed letter are one letter, 3.5 and 3.50 one number, CRLF and LF one line end."""
-    one = replace(FOX, prompt="Caf\u00e9\nau lait", guidance=Decimal("3.5"), extra={"x": Decimal("2.0")})
+    """Composed and decomposed letters are one letter, 3.5 and 3.50 one number, CRLF and LF one line end."""
+    composed = "Caf\u00e9\nau lait"
+    one = replace(FOX, prompt=composed, guidance=Decimal("3.5"), extra={"x": Decimal("2.0")})
     two = replace(FOX, prompt="Cafe\u0301\r\nau lait", guidance=Decimal("3.50"), extra={"x": 2})
     assert canonical(one, revision="1") == canonical(two, revision="1")
 
@@ -137,7 +142,7 @@ DIFFERENT: list[Drawing] = [
 
 
 def test_everything_that_is_drawn_is_in_the_fingerprint() -> None:
-    """Two drawings that differ in one thing differ in the fingerprint; so do revisions and pinned providers."""
+    """Drawings that differ in one thing differ in the fingerprint; so do revisions and pinned providers."""
     texts = [canonical(one, revision="1") for one in DIFFERENT]
     texts += [canonical(FOX, revision="2"), canonical(FOX, revision="1", pin_provider="fal")]
     assert len(texts) == len({fingerprint(text) for text in texts})

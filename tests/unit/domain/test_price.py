@@ -183,7 +183,7 @@ ESTIMATES: list[tuple[str, Rule, PriceAsk, int | None, int | None, Certainty]] =
         LIKELY,
     ),
     ("auto edit", EDITS, ask(inputs=((1024, 1024),)), 262_300_000, 262_300_000, CEILING),
-    # OpenAI's calculator: 1024x1024 has 7,024 tokens, 1536x1024 has 5,488 and 1792x1024 has 5,063 at high quality.
+    # OpenAI's calculator at high quality: 1792x1024 has 5,063 tokens, 2048x2048 has 14,272.
     ("formula", COMPUTED, ask(1792, 1024, quality=Quality.HIGH), 151_890_000, 250_000_000, LIKELY),
     ("formula dear", COMPUTED, ask(2048, 2048, quality=Quality.HIGH), 428_160_000, 428_160_000, KNOWN),
     ("formula auto", COMPUTED, ask(2048, 2048), 428_160_000, 428_160_000, CEILING),
