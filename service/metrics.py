@@ -310,7 +310,7 @@ class Family:
     """One metric whose values were read elsewhere, in one snapshot: a name, a meaning, and its samples.
 
     `name` is the sample name in full (`lightmeter_ledger_charged_usd_total`). A sample is its label values in
-    the order of `label_names`, and its value. Money is Decimal dollars (see `dollars`), never a float.
+    the order of `label_names`, and its value. Money comes from `usd_from_nanos`, never as a float.
     """
 
     name: str
@@ -318,11 +318,6 @@ class Family:
     label_names: tuple[str, ...]
     samples: Sequence[tuple[tuple[str, ...], Decimal | int]]
     counter: bool = False
-
-
-def dollars(amount_nanos: int) -> Decimal:
-    """Nano-USD as exact dollars."""
-    return Decimal(amount_nanos).scaleb(-9)
 
 
 def expose_families(families: Iterable[Family]) -> bytes:

@@ -6,7 +6,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.metrics import Family, Metrics, dollars, expose_families
+from service.domain.money import usd_from_nanos
+from service.metrics import Family, Metrics, expose_families
 
 # The public surface: family -> labels, the name as Prometheus shows it.
 PROMISED = {
@@ -111,7 +112,7 @@ def test_process_figures_are_shown_when_asked_for() -> None:
 )
 def test_money_is_written_exactly_to_the_nano(amount_nanos: int, text: str) -> None:
     """Dollars are written in full, without rounding or exponent, and read back to the same nano."""
-    family = Family("lightmeter_ledger_held_usd", "Held.", (), [((), dollars(amount_nanos))])
+    family = Family("lightmeter_ledger_held_usd", "Held.", (), [((), usd_from_nanos(amount_nanos))])
     line = expose_families([family]).decode().splitlines()[-1]
     assert f"lightmeter_ledger_held_usd {text}" == line
     assert amount_nanos == round(float(text) * 1e9)

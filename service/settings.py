@@ -1,0 +1,399 @@
+"""What can be chosen from outside: environment variables, and one YAML file of budgets and rules.
+
+The only place that reads the environment. Everything is checked before anything starts, and a mistake is
+named by the variable or the place in the file, never with a secret in it. Without any setting the service
+runs on its embedded defaults, on loopback, against the sandbox.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+from urllib.parse import urlsplit
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from service.domain import limits
+from service.domain.money import NANOS_MAX, NANOS_PER_USD
+
+PREFIX: Final = "LIGHTMETER_"
+CONFIG_BYTES_MAX: Final = 1024 * 1024
+
+_PORT_MAX: Final = 65_535
+_URL_SECONDS_MAX: Final = 604_800  # S3 and R2 sign nothing for longer
+# Variables with our prefix that the client, its command line and the tests read.
+_READ_BY_OTHERS: Final = frozenset(
+    f"{PREFIX}{name}" for name in ("ADDRESS", "API_KEY", "PROJECT", "REQUIRE_ALL")
+)
+_USD: Final = re.compile(r"\d{1,10}(\.\d{1,9})?")
+
+
+class SettingsInvalid(Exception):
+    """The settings cannot be used. One line per mistake, each beginning with the variable or the place in
+    the file.
+    """
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self.lines = tuple(lines)
+        super().__init__("\n".join(self.lines))
+
+
+# ---------------------------------------------------------------- values
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a door listens; port 0 asks the system for a free one."""
+
+    host: str
+    port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    def __str__(self) -> str:
+        """`host:port`, as it is written in a setting."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def _address(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"(?:\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<host>[^\s:/\[\]]+)):(?P<port>\d{1,5})", value)
+    if match is None or int(match["port"]) > _PORT_MAX:
+        raise ValueError("write host:port, for example 127.0.0.1:50051")
+    return Address(match["six"] or match["host"], int(match["port"]))
+
+
+def _http_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("write an address such as https://pictures.example.com")
+    return value.rstrip("/")
+
+
+def _database_url(value: SecretStr) -> SecretStr:
+    url = value.get_secret_value()
+    for short in ("postgres://", "postgresql://"):
+        if url.startswith(short):
+            url = "postgresql+psycopg://" + url.removeprefix(short)
+    if not url.startswith(("sqlite:///", "postgresql+psycopg://")):
+        raise ValueError("write sqlite:///path/to/file.db or postgresql://user:password@host/database")
+    return SecretStr(url)
+
+
+def _usd_nanos(value: object) -> object:
+    """An exact amount in dollars, as text: YAML would read `0.10` as a binary fraction."""
+    text = value if isinstance(value, str) else str(value) if type(value) is int else ""
+    if not _USD.fullmatch(text):
+        raise ValueError('write dollars in quotes, with at most nine decimals, such as "25.00"')
+    nanos = int(Decimal(text) * NANOS_PER_USD)
+    if nanos > NANOS_MAX:
+        raise ValueError("is more than the ledger can hold")
+    return nanos
+
+
+BoundAddress = Annotated[Address, NoDecode, BeforeValidator(_address)]
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+UsdNanos = Annotated[int, BeforeValidator(_usd_nanos)]
+AccountId = Annotated[str, Field(pattern=r"^[0-9a-zA-Z]+$")]
+LabelKey = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.-]{0,62}$")]
+Project = Annotated[str, Field(min_length=1, max_length=limits.project_characters_max, pattern=r"^[!-~]+$")]
+
+
+# ---------------------------------------------------------------- the file
+
+
+class _Strict(BaseModel):
+    """A part of the file: unknown keys are mistakes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class LabelMatch(_Strict):
+    """A budget counts only jobs with this label."""
+
+    key: LabelKey
+    value: str = Field(min_length=1, max_length=limits.label_value_bytes_max)
+
+
+class BudgetRule(_Strict):
+    """One budget: who pays, over which UTC window, how much, and whether more is refused or only reported."""
+
+    project: Project
+    label: LabelMatch | None = None
+    window: Literal["day", "month", "total"]
+    limit_nanos: UsdNanos = Field(alias="limit_usd")
+    enforcement: Literal["hard", "soft"] = "hard"
+    alert_percents: tuple[Annotated[int, Field(ge=1, le=1000)], ...] = (50, 80, 100)
+
+
+class Rules(_Strict):
+    """What the file says. An absent file is the same as an empty one."""
+
+    budgets: tuple[BudgetRule, ...] = ()
+    required_labels: dict[Project, tuple[LabelKey, ...]] = {}
+    """Project → labels that its requests must carry."""
+    reporting_labels: dict[Project, tuple[LabelKey, ...]] = {}
+    """Project → labels by which its costs can be summed, from the day on which a key is named."""
+    cache_ttl_seconds: Annotated[int, Field(ge=0, le=10 * 365 * 24 * 3600)] = limits.cache_seconds_default
+    """How long a picture drawn without a seed answers equal requests."""
+    allow_unpriced_nanos: dict[Project, UsdNanos] = Field(default={}, alias="allow_unpriced")
+    """Project → dollars held for a route without a known price; without an entry such routes are refused."""
+
+    @model_validator(mode="after")
+    def _budgets_differ(self) -> Self:
+        seen: set[tuple[str, str, str, str]] = set()
+        for budget in self.budgets:
+            label = (budget.label.key, budget.label.value) if budget.label else ("", "")
+            key = (budget.project, *label, budget.window)
+            if key in seen:
+                raise ValueError(f"two budgets of {budget.project} count the same {budget.window}")
+            seen.add(key)
+        return self
+
+
+# ---------------------------------------------------------------- the environment
+
+
+class Settings(BaseSettings):
+    """The environment variables, `LIGHTMETER_` before each name but for the ones that others gave a name."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="ignore", hide_input_in_errors=True
+    )
+
+    data_dir: Path = Path("var")
+    """Where the embedded defaults keep database and pictures."""
+    database_url: Annotated[SecretStr, AfterValidator(_database_url)] | None = None
+    grpc_address: BoundAddress = Address("127.0.0.1", 50051)
+    http_address: BoundAddress = Address("127.0.0.1", 8080)
+    public_url: HttpUrl | None = None
+    """How the outside reaches the HTTP door: for webhooks and local pictures. None: polling, and loopback."""
+    allow_open: bool = False
+    config: Path | None = None
+    """The YAML file."""
+    replica_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")] | None = None
+    drain_seconds: Annotated[float, Field(ge=0, le=600)] = 20.0
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["auto", "json", "text"] = "auto"
+    log_secret: SecretStr | None = None
+    """Key of the fingerprint tags in the log; equal on all replicas whose logs are read together."""
+    url_seconds: Annotated[int, Field(ge=60, le=_URL_SECONDS_MAX)] = 24 * 3600
+    """Life of a presigned picture address."""
+
+    sandbox: Literal["auto", "on", "off"] = "auto"
+    sandbox_instant: bool = False
+    sandbox_speed: Annotated[float, Field(gt=0, le=1000)] = 1.0
+    fal_queue_url: HttpUrl | None = None
+    fal_rest_url: HttpUrl | None = None
+    fal_cdn_url: HttpUrl | None = None
+    replicate_url: HttpUrl | None = None
+
+    fal_key: SecretStr | None = Field(None, validation_alias="FAL_KEY")
+    replicate_api_token: SecretStr | None = Field(None, validation_alias="REPLICATE_API_TOKEN")
+    r2_account_id: AccountId | None = Field(None, validation_alias="R2_ACCOUNT_ID")
+    r2_endpoint_url: HttpUrl | None = Field(None, validation_alias="R2_ENDPOINT_URL")
+    r2_access_key_id: str | None = Field(None, validation_alias="R2_ACCESS_KEY_ID")
+    r2_secret_access_key: SecretStr | None = Field(None, validation_alias="R2_SECRET_ACCESS_KEY")
+    r2_bucket: str | None = Field(None, validation_alias="R2_BUCKET")
+    r2_public_base_url: HttpUrl | None = Field(None, validation_alias="R2_PUBLIC_BASE_URL")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 -- pydantic calls it by these names
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 -- the same
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 -- the same
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 -- the same
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Nothing but what `load` hands in."""
+        return (init_settings,)
+
+    @property
+    def database(self) -> str:
+        """The database's address; by default a file below `data_dir`."""
+        if self.database_url is None:
+            return f"sqlite:///{self.data_dir / 'lightmeter.db'}"
+        return self.database_url.get_secret_value()
+
+    @property
+    def fal_sandboxed(self) -> bool:
+        """Whether the sandbox plays fal."""
+        return self.sandbox == "on" or (self.sandbox == "auto" and self.fal_key is None)
+
+    @property
+    def replicate_sandboxed(self) -> bool:
+        """Whether the sandbox plays Replicate."""
+        return self.sandbox == "on" or (self.sandbox == "auto" and self.replicate_api_token is None)
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """Which providers are offered: all that have a key or are played by the sandbox."""
+        fal = self.fal_sandboxed or self.fal_key is not None
+        replicate = self.replicate_sandboxed or self.replicate_api_token is not None
+        return ("fal",) * fal + ("replicate",) * replicate
+
+    @property
+    def bucket(self) -> Bucket | None:
+        """Where pictures are kept, or None: then in a folder below `data_dir`."""
+        if self.r2_bucket is None or self.r2_access_key_id is None or self.r2_secret_access_key is None:
+            return None
+        endpoint = self.r2_endpoint_url or f"https://{self.r2_account_id}.r2.cloudflarestorage.com"
+        return Bucket(
+            endpoint,
+            self.r2_bucket,
+            self.r2_access_key_id,
+            self.r2_secret_access_key,
+            self.r2_public_base_url,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """A whole set of R2_ variables."""
+
+    endpoint_url: str
+    name: str
+    access_key_id: str
+    secret_access_key: SecretStr
+    public_base_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Everything that was chosen. `remarks` are worth a warning in the log: they name variables that nobody
+    reads.
+    """
+
+    settings: Settings
+    rules: Rules
+    remarks: tuple[str, ...] = ()
+
+
+def load(environment: Mapping[str, str] | None = None) -> Configuration:
+    """Read and check everything; the process's own environment by default. Raises SettingsInvalid with all
+    mistakes.
+    """
+    environment = os.environ if environment is None else environment
+    try:
+        settings = Settings(**_Environment(environment)())
+    except ValidationError as error:
+        raise SettingsInvalid(_variable_lines(error)) from None
+    mistakes = [*_bucket_mistakes(settings), *_provider_mistakes(settings), *_open_doors(settings)]
+    if mistakes:
+        raise SettingsInvalid(mistakes)
+    rules = Rules() if settings.config is None else _read_rules(settings.config)
+    return Configuration(settings, rules, tuple(_unread(environment)))
+
+
+class _Environment(EnvSettingsSource):
+    """pydantic's reader of variables, over a mapping that it is given."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        super().__init__(Settings)
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return {name.lower(): value for name, value in self._environment.items() if value.strip()}
+
+
+def _variable_lines(error: ValidationError) -> Iterable[str]:
+    for mistake in error.errors(include_input=False, include_url=False, include_context=False):
+        name = str(mistake["loc"][0])
+        variable = f"{PREFIX}{name.upper()}" if name in Settings.model_fields else name
+        yield f"{variable}: {_sentence(mistake['msg'])}"
+
+
+def _sentence(message: str) -> str:
+    return message.removeprefix("Value error, ")
+
+
+def _bucket_mistakes(settings: Settings) -> Iterable[str]:
+    given = {
+        "R2_ACCESS_KEY_ID": settings.r2_access_key_id,
+        "R2_SECRET_ACCESS_KEY": settings.r2_secret_access_key,
+        "R2_BUCKET": settings.r2_bucket,
+        "R2_ACCOUNT_ID or R2_ENDPOINT_URL": settings.r2_account_id or settings.r2_endpoint_url,
+    }
+    if any(given.values()) or settings.r2_public_base_url:
+        for name in (name for name, value in given.items() if not value):
+            yield f"{name}: is missing; pictures go to R2 only when all R2_ variables are set"
+
+
+def _provider_mistakes(settings: Settings) -> Iterable[str]:
+    if not settings.providers:
+        yield f"{PREFIX}SANDBOX: off, and neither FAL_KEY nor REPLICATE_API_TOKEN is set: no provider is left"
+
+
+def _open_doors(settings: Settings) -> Iterable[str]:
+    if settings.allow_open:
+        return
+    for name, address in (("GRPC_ADDRESS", settings.grpc_address), ("HTTP_ADDRESS", settings.http_address)):
+        if not address.is_loopback:
+            yield (
+                f"{PREFIX}{name}: {address} can be reached from other machines, and callers need no key yet: "
+                f"whoever reaches it spends your money and reads every project. Listen on 127.0.0.1, or set "
+                f"{PREFIX}ALLOW_OPEN=1 where the network keeps strangers out"
+            )
+
+
+def _unread(environment: Mapping[str, str]) -> Iterable[str]:
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | _READ_BY_OTHERS
+    for name in sorted(environment):
+        if name.startswith(PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            yield f"{name}: nothing reads it" + (f"; did you mean {near[0]}?" if near else "")
+
+
+def _read_rules(path: Path) -> Rules:
+    try:
+        with path.open("rb") as file:
+            text = file.read(CONFIG_BYTES_MAX + 1)
+        if len(text) > CONFIG_BYTES_MAX:
+            raise SettingsInvalid([f"{path}: is larger than {CONFIG_BYTES_MAX:,} bytes"])
+        content = yaml.safe_load(text)
+    except OSError as error:
+        raise SettingsInvalid([f"{PREFIX}CONFIG: {path}: {error.strerror}"]) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsInvalid([f"{path}: is not YAML: {' '.join(str(error).split())}"]) from None
+    if content is None:
+        return Rules()
+    try:
+        return Rules.model_validate(content)
+    except ValidationError as error:
+        mistakes = error.errors(include_input=False, include_url=False, include_context=False)
+        raise SettingsInvalid(
+            f"{path}: {'.'.join(map(str, mistake['loc'])) or 'the file'}: {_sentence(mistake['msg'])}"
+            for mistake in mistakes
+        ) from None
