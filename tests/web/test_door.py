@@ -2,79 +2,23 @@
 
 import asyncio
 import contextlib
-import hashlib
 import socket
 import threading
-from collections.abc import AsyncIterator, Mapping, Sequence
-from decimal import Decimal
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from service.domain.errors import StorageUnavailable, StoreUnavailable
-from service.metrics import Family, Metrics
-from service.ports import BlobInfo
-from service.storage.folder import FolderBlobs
 from service.web.exposition import WAITING_COUNT_MAX
 from service.web.guards import BodyLimit
 from service.web.routes import READINESS_SECONDS_MAX, Sources
 from service.web.server import HttpServer
-
-PICTURE = b"\x89PNG\r\n\x1a\n and so on"
-SHA256 = hashlib.sha256(PICTURE).hexdigest()
-KEY = f"images/{SHA256[:2]}/{SHA256}.png"
-CHARGED = Family(
-    "lightmeter_ledger_charged_usd_total",
-    "Charged.",
-    ("project",),
-    [(("p",), Decimal("0.128"))],
-    counter=True,
-)
-
-
-class World:
-    """What the door is shown; a test changes what it needs."""
-
-    def __init__(self) -> None:
-        self.metrics = Metrics(CollectorRegistry())
-        self.render = self.metrics.expose
-        self.figures: Sequence[Family] | bytes = [CHARGED]
-        self.checks: Mapping[str, bool] = {"store": True, "storage": True}
-        self.fault: Exception | None = None
-        self.forever = False
-
-    def expose(self) -> bytes:
-        return self.render()
-
-    async def ledger(self) -> Sequence[Family] | bytes:
-        if self.fault is not None:
-            raise self.fault
-        return self.figures
-
-    async def readiness(self) -> Mapping[str, bool]:
-        if self.fault is not None:
-            raise self.fault
-        if self.forever:
-            await asyncio.Event().wait()
-        return self.checks
-
-
-@contextlib.asynccontextmanager
-async def running(sources: Sources) -> AsyncIterator[tuple[HttpServer, httpx.AsyncClient]]:
-    """A door on a free port, and a client in front of it; both are gone afterwards."""
-    server = HttpServer(sources, host="127.0.0.1", port=0)
-    await server.start()
-    try:
-        async with httpx.AsyncClient(base_url=server.url, timeout=20) as client:
-            yield server, client
-    finally:
-        await server.stop()
+from tests.web.world import World, running
 
 
 @pytest.fixture
@@ -200,96 +144,6 @@ async def test_a_draining_replica_is_not_ready_but_answers(
     answer = await client.get("/readyz")
     assert (503, True) == (answer.status_code, answer.json()["draining"])
     assert [200, 200] == [(await client.get(page)).status_code for page in ("/healthz", "/metrics")]
-
-
-# ---------------------------------------------------------------- pictures
-
-
-@pytest.fixture
-async def gallery(world: World, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    """A door with an embedded store that holds one picture."""
-    blobs = FolderBlobs(tmp_path, "http://127.0.0.1/assets")
-    await blobs.put(KEY, PICTURE, "image/png")
-    async with running(Sources(world.expose, world.ledger, world.readiness, blobs)) as (_, client):
-        yield client
-    await blobs.close()
-
-
-async def test_a_picture_is_served_as_what_it_is(gallery: httpx.AsyncClient) -> None:
-    """Bytes, type, tag, and leave to keep it for ever; nothing for a browser to guess."""
-    answer = await gallery.get(f"/assets/{KEY}")
-    assert (200, PICTURE) == (answer.status_code, answer.content)
-    expected = {
-        "content-type": "image/png",
-        "etag": f'"{SHA256}"',
-        "cache-control": "public, max-age=31536000, immutable",
-        "x-content-type-options": "nosniff",
-        "cross-origin-resource-policy": "cross-origin",
-    }
-    assert expected == {name: answer.headers[name] for name in expected}
-
-
-async def test_a_picture_can_be_asked_about_without_reading_it(gallery: httpx.AsyncClient) -> None:
-    """HEAD gives the headers of GET, the true length included, and no body."""
-    answer = await gallery.head(f"/assets/{KEY}")
-    assert (200, b"", str(len(PICTURE))) == (
-        answer.status_code,
-        answer.content,
-        answer.headers["content-length"],
-    )
-    assert "image/png" == answer.headers["content-type"]
-
-
-@pytest.mark.parametrize("tags", [f'"{SHA256}"', f'W/"{SHA256}"', f'"other", "{SHA256}"', "*"])
-async def test_a_picture_that_the_caller_has_is_not_sent_again(gallery: httpx.AsyncClient, tags: str) -> None:
-    """A matching If-None-Match is answered 304 without a body."""
-    answer = await gallery.get(f"/assets/{KEY}", headers={"if-none-match": tags})
-    assert (304, b"") == (answer.status_code, answer.content)
-
-
-async def test_another_tag_gets_the_picture(gallery: httpx.AsyncClient) -> None:
-    """A foreign If-None-Match does not keep the picture back."""
-    assert 200 == (await gallery.get(f"/assets/{KEY}", headers={"if-none-match": '"other"'})).status_code
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        f"/assets/images/00/{'0' * 64}.png",
-        f"/assets/{KEY}.bak",
-        f"/assets/{KEY[:-4]}.jpg",
-        "/assets/images/../../../etc/passwd",
-        "/assets/%2e%2e/%2e%2e/etc/passwd",
-        "/assets//etc/passwd",
-        "/assets/incoming/x",
-        "/assets/",
-        "/assets",
-    ],
-)
-async def test_what_is_not_stored_is_not_found(gallery: httpx.AsyncClient, path: str) -> None:
-    """An unknown picture, another name of a known one, and any path out of the store are 404."""
-    answer = await gallery.get(path)
-    assert 404 == answer.status_code
-    assert "passwd" not in answer.text
-
-
-async def test_a_store_that_is_away_is_not_an_absent_picture(world: World) -> None:
-    """StorageUnavailable is 503, so that nobody takes the picture for lost."""
-
-    class Away(FolderBlobs):
-        async def head(self, key: str) -> BlobInfo | None:
-            raise StorageUnavailable("disk on fire")
-
-    blobs = Away(Path("nowhere"), "http://127.0.0.1/assets")
-    async with running(Sources(world.expose, world.ledger, world.readiness, blobs)) as (_, client):
-        answer = await client.get(f"/assets/{KEY}")
-        assert (503, {"error": "unavailable"}) == (answer.status_code, answer.json())
-    await blobs.close()
-
-
-async def test_without_an_embedded_store_there_are_no_pictures(client: httpx.AsyncClient) -> None:
-    """Where a bucket serves the pictures, the door has none."""
-    assert 404 == (await client.get(f"/assets/{KEY}")).status_code
 
 
 # ---------------------------------------------------------------- limits
