@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 from service.domain.drawing import (
     AspectRatio,
@@ -182,6 +182,23 @@ class RouteLimits:
             "strength": self.strength is not None,
         }
         return tuple(name for name, does in taken.items() if does)
+
+
+def extra_schema(rules: Mapping[str, ExtraRule]) -> dict[str, Any]:
+    """A JSON Schema (draft 2020-12) of what `extra` may hold; empty when it may hold nothing."""
+    if not rules:
+        return {}
+    properties: dict[str, Any] = {}
+    for key, rule in rules.items():
+        schema: dict[str, Any] = {"type": rule.type.value, "description": rule.description}
+        least, most = ("minLength", "maxLength") if rule.type is ExtraType.TEXT else ("minimum", "maximum")
+        for word, bound in ((least, rule.least), (most, rule.most)):
+            if bound is not None:
+                schema[word] = int(bound) if bound == int(bound) else float(bound)
+        if rule.choices:
+            schema["enum"] = list(rule.choices)
+        properties[key] = schema
+    return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
 class SizeForm(Enum):

@@ -9,7 +9,7 @@ import pytest
 from sandbox.catalog_fal import fal_models
 from sandbox.catalog_replicate import replicate_models
 from service.catalog.loader import FOLDER, CatalogInvalid, load_catalog
-from service.domain.catalog import Model, Route
+from service.domain.catalog import Model, Route, extra_schema
 from service.domain.errors import ModelNotFound
 
 CATALOG = load_catalog(sandbox=True)
@@ -68,6 +68,25 @@ def test_accepted_fields_are_those_of_the_proto() -> None:
         "extra",
         "images",
     ) == route.limits.accepted_fields
+
+
+def test_the_schema_of_extra_says_what_the_route_takes() -> None:
+    """A JSON Schema, closed to anything else."""
+    route = CATALOG.resolve("flux-dev").routes[1]
+    assert {
+        "type": "object",
+        "properties": {
+            "go_fast": {"type": "boolean", "description": "Run the faster, quantized variant."},
+            "output_quality": {
+                "type": "integer",
+                "description": "JPEG and WebP quality.",
+                "minimum": 0,
+                "maximum": 100,
+            },
+        },
+        "additionalProperties": False,
+    } == extra_schema(route.limits.extra)
+    assert {} == extra_schema({})
 
 
 # ------------------------------------------------------------------ faults in files
