@@ -64,6 +64,10 @@ class FolderBlobs:
         """The address at the HTTP door; it does not end."""
         return f"{self._base_url}/{key}", None
 
+    def served_at(self, base_url: str) -> None:
+        """Say where the HTTP door listens, once its port is known."""
+        self._base_url = base_url.rstrip("/")
+
     def provider_url(self, key: str) -> str | None:
         """The same address where providers can reach it."""
         return self.url(key)[0] if self._reached_by_providers else None
