@@ -26,7 +26,11 @@ PIXELS_MAX = 50_000_000
 
 
 def draw(
-    kind: str, mode: str = "RGB", size: tuple[int, int] = (64, 48), color: object = None, **options: object
+    kind: str,
+    mode: str = "RGB",
+    size: tuple[int, int] = (64, 48),
+    color: int | tuple[int, ...] | None = None,
+    **options: object,
 ) -> bytes:
     """A picture file: noise, or one colour."""
     image = Image.effect_noise(size, 80).convert(mode) if color is None else Image.new(mode, size, color)
