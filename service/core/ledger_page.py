@@ -21,7 +21,7 @@ def families(snapshot: LedgerSnapshot) -> list[Family]:
 
 
 def _sums(snapshot: LedgerSnapshot) -> list[Family]:
-    lifetime: _Lifetime = dict(snapshot.lifetime)
+    lifetime: _Lifetime = {tuple(key): figures for key, figures in snapshot.lifetime.items()}
     up = _by(lifetime, (2,), lambda f: f.corrected_up_nanos)
     down = _by(lifetime, (2,), lambda f: f.corrected_down_nanos)
     corrected = [((*key, "up"), usd_from_nanos(value)) for key, value in up.items()]

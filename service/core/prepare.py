@@ -9,8 +9,9 @@ from hashlib import sha256
 from service.core.requests import InputSource, Submission
 from service.domain.catalog import Catalog, Model
 from service.domain.drawing import Drawing
+from service.domain.errors import LightmeterError, MaxCostExceeded, PriceUnknown
 from service.domain.fingerprint import canonical, content, fingerprint
-from service.domain.routing import PlannedRoute, effective, plan_routes
+from service.domain.routing import PlannedRoute, effective, refusal, survey
 
 _KEPT_COUNT = 4_096
 
@@ -24,6 +25,8 @@ class Prepared:
     fingerprint: str
     content: str
     routes: tuple[PlannedRoute, ...]
+    refusal: LightmeterError | None
+    """Why no route may be paid for this request; the cache may still answer it for nothing."""
 
 
 class Preparer:
@@ -34,7 +37,7 @@ class Preparer:
         self._kept: OrderedDict[bytes, Prepared] = OrderedDict()
 
     def prepare(self, submission: Submission, drawing: Drawing) -> Prepared:
-        """Raises ModelNotFound, RouteNotFound, NoEligibleRoute, ParameterUnsupported, PriceUnknown or MaxCostExceeded.
+        """Raises ModelNotFound, RouteNotFound, NoEligibleRoute or ParameterUnsupported.
 
         `drawing` is the submission's with its measured inputs. Only requests without inputs are remembered.
         """
@@ -57,7 +60,7 @@ class Preparer:
     def _prepare(self, submission: Submission, drawing: Drawing) -> Prepared:
         model = self._catalog.resolve(drawing.model)
         drawn = effective(model, drawing)
-        plan = plan_routes(
+        plan = survey(
             model,
             drawn,
             pin_provider=submission.pin_provider,
@@ -65,6 +68,9 @@ class Preparer:
             policy=submission.policy,
             max_cost_nanos=submission.max_cost_nanos,
         )
+        refused = None if plan.routes else refusal(plan, drawn, submission.max_cost_nanos)
+        if refused is not None and not isinstance(refused, MaxCostExceeded | PriceUnknown):
+            raise refused
         pin = submission.pin_provider
         return Prepared(
             model=model,
@@ -72,6 +78,7 @@ class Preparer:
             fingerprint=fingerprint(canonical(drawn, revision=model.revision, pin_provider=pin)),
             content=content(drawn, revision=model.revision, pin_provider=pin),
             routes=plan.routes,
+            refusal=refused,
         )
 
 

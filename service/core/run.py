@@ -251,9 +251,9 @@ class RenderRun:
 
 def _record(attempt: Attempt, route: Route, result: Result) -> RecordResult:
     """What the provider said, as evidence. The rule of the route fills in where a failure says nothing of its price."""
-    ended_badly = result.ended is not Ended.SUCCEEDED
-    says_price = result.billable_units is not None or bool(result.metrics)
-    free = route.failure_charge is FailureCharge.NONE and ended_badly and not says_price
+    # A cancelled run was stopped under way and may be charged; a failed one costs what the route's rule says.
+    fails_free = result.ended is Ended.FAILED and route.failure_charge is FailureCharge.NONE
+    free = result.surely_unbilled or (fails_free and result.billable_units is None)
     kept = {
         "outputs": [{"url": one.url, "flagged": one.flagged} for one in result.outputs],
         "seed": result.seed,
@@ -268,8 +268,7 @@ def _record(attempt: Attempt, route: Route, result: Result) -> RecordResult:
         billable_units=None if result.billable_units is None else str(result.billable_units),
         metrics=tuple((name, str(value)) for name, value in result.metrics.items()),
         images_count=len(result.outputs),
-        surely_unbilled=result.surely_unbilled or free,
-        charge_ceiling=ended_badly and not says_price and not (result.surely_unbilled or free),
+        surely_unbilled=free,
         failure=result.failure,
         result=json.dumps(kept),
         result_expires_in_micros=None if expires is None else int(expires * MICROS_PER_SECOND),

@@ -156,6 +156,7 @@ class Submissions:
             content=prepared.content,
             image_count=drawing.image_count,
             plan=prepared.routes,
+            refusal=prepared.refusal,
             fresh_micros=None if drawing.seed is not None else self._rules.cache_seconds * MICROS_PER_SECOND,
             owner=self._replica_id,
             labels=submission.labels,

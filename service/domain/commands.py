@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
 
+from service.domain.errors import LightmeterError
 from service.domain.failure import Failure
 from service.domain.records import Asset, Attempt, Period, Render
 from service.domain.routing import PlannedRoute
@@ -65,6 +66,8 @@ class Accept(Command):
     fresh_micros: int | None
     """How long the result may be served from the cache; None for ever."""
     owner: str
+    refusal: LightmeterError | None = None
+    """With an empty plan: why nothing may be paid; raised when the cache cannot answer."""
     labels: tuple[tuple[str, str], ...] = ()
     options: str = "{}"
     inputs: tuple[tuple[str, int, str], ...] = ()

@@ -146,6 +146,4 @@ def _(command: c.SetBudget) -> Reach:
 
 @reach.register
 def _(command: c.DeleteBudget) -> Reach:
-    return Reach(
-        budget_ids=(command.budget_id,), budget_changes=(command.change_id,), budgets_exclusive=True
-    )
+    return Reach(budget_ids=(command.budget_id,), budget_changes=(command.change_id,), budgets_exclusive=True)

@@ -82,7 +82,9 @@ class Rows(Generic[Key, Row]):
         """Every row that differs from what was loaded: (key, as loaded or None, as it stands now)."""
         loaded = self._loaded
         return [
-            (key, old, row) for key, row in self._changed.items() if (old := loaded.get(key)) is not row and old != row
+            (key, old, row)
+            for key, row in self._changed.items()
+            if (old := loaded.get(key)) is not row and old != row
         ]
 
     def updated(self) -> list[tuple[Key, Row]]:

@@ -60,7 +60,7 @@ def may_hold(world: World, command: Accept) -> tuple[tuple[str, ledger.Labels], 
     if world.job_by_request(command.project, command.request_id) is not None:
         return ()
     render = _pointed_at(world, command)
-    if render is not None and _is_fresh(world, command, render):
+    if command.refusal is not None or (render is not None and _is_fresh(world, command, render)):
         return ()
     return ((command.project, command.labels),)
 
@@ -159,6 +159,8 @@ def _join(world: World, command: Accept, render: Render) -> Joined:
 
 
 def _new(world: World, command: Accept) -> New:
+    if command.refusal is not None:
+        raise command.refusal
     for asset in command.input_assets:
         if world.assets.get(asset.sha256) is None:
             world.assets.put(asset.sha256, replace(asset, seen_at=world.now))
