@@ -1,0 +1,118 @@
+"""One batch in one transaction: load, decide each command in order, write, commit. Runs on its lane's thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+
+from service.database.dialect import Dialect
+from service.database.loader import Loaded, Loader, Unlocked
+from service.database.opening import Openings
+from service.database.writer import Writer
+from service.domain.commands import Command
+from service.domain.decisions import decide
+from service.domain.errors import LightmeterError
+from service.domain.ledger import WindowMissing
+from service.domain.records import Attempt, Job
+from service.domain.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An outcome, committed."""
+
+    outcome: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The decision raised; the command left no trace."""
+
+    error: LightmeterError
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Another command of the batch changed what this one needs: decide it again in a batch after this one."""
+
+
+Answer = Done | Refusal | Later
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """The answers in the order of the commands, the ids of the jobs and renders that changed, and the jobs that became
+    final with the attempts that stand for their work.
+    """
+
+    answers: list[Answer]
+    changed: tuple[str, ...]
+    ended: tuple[tuple[Job, Attempt | None], ...]
+
+
+class Batches:
+    """Carries batches out on one connection of its own. Not safe for two threads at once."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        dialect: Dialect,
+        now: Callable[[], int],
+        reporting_labels: dict[str, tuple[str, ...]],
+        slot: Callable[[], int],
+    ) -> None:
+        self._engine = engine
+        self._loader = Loader(dialect, now, reporting_labels)
+        self._writer = Writer(dialect)
+        self._openings = Openings(dialect)
+        self._slot = slot
+        self._connection: Connection | None = None
+
+    def run(self, commands: Sequence[Command]) -> Committed:
+        """Commit the commands and answer them. Whatever it raises, nothing is known to be committed."""
+        try:
+            return self._run(commands, careful=False)
+        except Unlocked:
+            return self._run(commands, careful=True)
+
+    def reset(self) -> None:
+        """Forget the connection; the next batch makes a new one."""
+        if self._connection is not None:
+            self._connection.invalidate()
+            self._connection.close()
+            self._connection = None
+
+    def _run(self, commands: Sequence[Command], *, careful: bool) -> Committed:
+        connection = self._connection
+        if connection is None:
+            connection = self._connection = self._engine.connect()
+        with connection.begin():
+            loaded = self._loader.load(connection, commands, careful=careful)
+            answers = [_answer(loaded, command) for command in commands]
+            for opening in loaded.openings:
+                self._openings.plant(loaded.world, opening)
+            self._writer.write(connection, loaded, self._slot())
+            for opening in loaded.openings:
+                self._openings.write(connection, loaded.world, opening)
+        self._loader.remember(loaded.locked.windows)
+        return Committed(answers, _changed(loaded.world), tuple(loaded.world.ended.entries))
+
+
+def _answer(loaded: Loaded, command: Command) -> Answer:
+    world = loaded.world
+    mark = world.mark()
+    try:
+        return Done(decide(world, command))
+    except LightmeterError as error:
+        world.rollback(mark)
+        return Refusal(error)
+    except WindowMissing:
+        world.rollback(mark)
+        return Later()
+
+
+def _changed(world: World) -> tuple[str, ...]:
+    return (*(key for key, _, _ in world.jobs.changes()), *(key for key, _, _ in world.renders.changes()))

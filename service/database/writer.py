@@ -1,0 +1,158 @@
+"""What a batch writes: inserts sorted by their unique key, changes of rows that are locked, sums of totals. Then the commit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from sqlalchemy import Connection, Table
+
+from service.database import codec
+from service.database import ledger_tables as money
+from service.database import tables as work
+from service.database.codec import Codec
+from service.database.dialect import Dialect, Run, Upsert
+from service.database.loader import Loaded, Unlocked
+from service.domain.records import TotalsDelta, TotalsKey
+from service.domain.world import Rows, World
+
+_DIMENSIONS = ("usage_hour", "booked_hour", *money.DIMENSIONS)
+_SUMS = (*money.SUMS, *money.BUCKETS)
+
+
+class _Kept:
+    """One table's statements."""
+
+    def __init__(self, dialect: Dialect, kept: Codec[Any]) -> None:
+        self.codec = kept
+        self.insert = dialect.insert(kept.table)
+        self.update = dialect.update(kept.table, kept.changing) if kept.changing else None
+
+
+class Writer:
+    """Prebuilt for one engine; used by one thread at a time."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._kept = {
+            one.table.name: _Kept(dialect, one)
+            for one in (
+                codec.JOBS, codec.FLIGHTS, codec.RENDERS, codec.ATTEMPTS, codec.PROVIDER_IDS, codec.ASSETS,
+                codec.RENDER_ASSETS, codec.RENDER_INPUTS, codec.REPLICAS, codec.BUDGETS, codec.WINDOWS,
+                codec.HOLD_BUDGETS,
+            )
+        }  # fmt: skip
+        self._job_labels = dialect.insert(work.job_labels)
+        self._transfers = dialect.insert(money.transfers)
+        self._budget_changes = dialect.insert(money.budget_changes)
+        self._totals = _summing(dialect, money.totals, (*_DIMENSIONS, "slot"))
+        self._label_totals = _summing(
+            dialect, money.label_totals, (*_DIMENSIONS, "label_key", "label_value", "slot")
+        )
+        flights = work.flights.c
+        empty = f"{dialect.keys(flights.scope, flights.fingerprint)} AND render_id IS NULL"
+        self._unmake_flights = f"DELETE FROM flights WHERE {empty}"
+
+    def write(self, connection: Connection, loaded: Loaded, slot: int) -> None:
+        """Write the changes of the world. Raises `Unlocked` when a changed row was not locked."""
+        world, locked = loaded.world, loaded.locked
+        write = _Write(connection, self._kept)
+        write.table("flights", world.flights, locked.flights)
+        write.table("renders", world.renders, locked.renders)
+        write.table("attempts", world.attempts, locked.attempts)
+        write.table("jobs", world.jobs, locked.jobs, sort=lambda row: (row[1], row[2]))
+        write.table("provider_ids", world.provider_ids, ())
+        write.table("assets", world.assets, locked.assets)
+        write.table("render_assets", world.render_assets, ())
+        write.table("render_inputs", world.render_inputs, ())
+        write.table("replicas", world.replicas, locked.replicas)
+        write.table("budgets", world.budgets, {key for key, _ in world.budgets.updated()})
+        write.table("budget_windows", world.windows, locked.windows)
+        write.table("hold_budgets", world.hold_budgets, ())
+        self._write_labels(connection, world)
+        self._transfers(
+            connection, sorted((codec.TRANSFERS.row(one) for one in world.transfers.entries), key=_pair)
+        )
+        self._budget_changes(
+            connection, [codec.BUDGET_CHANGES.row(one) for one in world.budget_changes.entries]
+        )
+        self._drop_empty_flights(connection, loaded)
+        self._write_totals(connection, world, slot)
+
+    def _write_labels(self, connection: Connection, world: World) -> None:
+        rows = [
+            [job.id, key, value, job.project]
+            for _, job in world.jobs.inserted()
+            if job.labels
+            for key, value in job.labels
+        ]
+        self._job_labels(connection, sorted(rows))
+
+    def _drop_empty_flights(self, connection: Connection, loaded: Loaded) -> None:
+        """A refused request leaves no flight behind."""
+        flights = loaded.world.flights
+        empty = [
+            key for key in loaded.new_flights if (row := flights.get(key)) is None or row.render_id is None
+        ]
+        if empty:
+            connection.exec_driver_sql(self._unmake_flights, {"keys": json.dumps(empty)})
+
+    def _write_totals(self, connection: Connection, world: World, slot: int) -> None:
+        sums: dict[TotalsKey, list[TotalsDelta]] = {}
+        for key, delta in world.totals.entries:
+            sums.setdefault(key, []).append(delta)
+            sums.setdefault(key.lifetime(), []).append(delta)
+        rows = [codec.totals_row(key, deltas, slot) for key, deltas in sums.items()]
+        self._totals(connection, sorted(rows))
+        labelled: dict[tuple[TotalsKey, str, str], list[TotalsDelta]] = {}
+        for key, name, value, delta in world.label_totals.entries:
+            labelled.setdefault((key, name, value), []).append(delta)
+            labelled.setdefault((key.lifetime(), name, value), []).append(delta)
+        rows = [
+            codec.totals_row(key, deltas, name, value, slot)
+            for (key, name, value), deltas in labelled.items()
+        ]
+        self._label_totals(connection, sorted(rows))
+
+
+def _pair(row: list[Any]) -> tuple[Any, Any]:
+    return row[0], row[1]
+
+
+def _summing(dialect: Dialect, table: Table, keys: tuple[str, ...]) -> Run:
+    return dialect.insert(table, Upsert(keys, _SUMS))
+
+
+class _Write:
+    """Inserts and updates of one batch."""
+
+    def __init__(self, connection: Connection, kept: dict[str, _Kept]) -> None:
+        self._connection = connection
+        self._kept = kept
+
+    def table(
+        self,
+        name: str,
+        rows: Rows[Any, Any],
+        locked: Iterable[Any],
+        sort: Callable[[list[Any]], Any] | None = None,
+    ) -> None:
+        """Write what changed in one table."""
+        changed = rows.changes()
+        if not changed:
+            return
+        kept = self._kept[name]
+        made, moved = [], []
+        allowed = set(locked)
+        for key, old, new in changed:
+            if old is None:
+                made.append(kept.codec.row(new))
+            elif key not in allowed:
+                raise Unlocked(f"{name}: a row was changed that is not locked")
+            else:
+                moved.append(kept.codec.changes(old, new))
+        count = kept.codec.key_count
+        kept.insert(self._connection, sorted(made, key=sort or (lambda row: row[:count])))
+        if moved:
+            assert kept.update is not None, f"{name} is never changed"
+            kept.update(self._connection, sorted(moved, key=lambda row: row[:count]))
