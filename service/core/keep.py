@@ -11,7 +11,7 @@ from service.core.context import RunContext
 from service.core.inputs import asset_of
 from service.domain.catalog import Route
 from service.domain.drawing import Drawing
-from service.domain.errors import Reason, StorageUnavailable
+from service.domain.errors import Overloaded, Reason, StorageUnavailable
 from service.domain.failure import (
     DownloadFailed,
     Failure,
@@ -110,7 +110,7 @@ class Keeper:
                 failure = _LOST
                 if error.final:
                     return failure
-            except StorageUnavailable:
+            except (StorageUnavailable, Overloaded):
                 failure = _NOT_STORED
             except (PictureInvalid, PictureTooLarge) as error:
                 self._context.log.warning("result_invalid", provider=provider, error=repr(error))
@@ -130,10 +130,8 @@ class Keeper:
             content, bytes_max=download_bytes_max, pixels_max=output_pixels_max
         )
         asset = asset_of(picture, context.clock.now())
-        storing = context.clock.monotonic()
         await context.blobs.put(asset.key, picture.content, picture.mime_type)
         stored = context.clock.monotonic()
-        context.metrics.pictures.blob_seconds.observe(stored - storing)
         return _Fetched(position, output.flagged, picture, asset, fetched - started, stored - fetched)
 
 
