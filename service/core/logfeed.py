@@ -64,16 +64,16 @@ class LogFeed:
 
 
 class NewLines:
-    """Picks the lines of a growing log that were not seen before."""
+    """Picks the lines that were not seen before, from looks that each show the newest part of a growing log."""
 
     def __init__(self) -> None:
-        self._seen_count = 0
+        self._last: LogLine | None = None
 
     def of(self, lines: tuple[LogLine, ...]) -> tuple[LogLine, ...]:
-        """The tail that is new, at most `_LINES_PER_RENDER_SEEN` lines at once."""
-        if len(lines) < self._seen_count:
-            # The provider started anew (a requeued run): everything is new again.
-            self._seen_count = 0
-        fresh = lines[self._seen_count :]
-        self._seen_count = len(lines)
+        """What stands behind the last line of the look before; everything, when that line is not shown any more."""
+        fresh = lines
+        if self._last in lines:
+            fresh = lines[len(lines) - lines[::-1].index(self._last) :]
+        if lines:
+            self._last = lines[-1]
         return fresh[-_LINES_PER_RENDER_SEEN:]
