@@ -1,3 +1,5 @@
-"""The use cases: submit, run, watch, expire, check. Decides nothing about money by itself (the domain does) and knows no
-library, protocol or database: it works through the ports. The doors above come in; doors beside it never do.
+"""The use cases: submit, quote, run, watch and cancel; this replica's heartbeat and the jobs' deadlines; the ledger's figures.
+
+Decides nothing about money or states by itself (the domain does), and knows no library, protocol or database: it works through
+the ports. The doors and the composition root, which stand above it, come in; it never reaches up to them.
 """
