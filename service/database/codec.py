@@ -24,7 +24,7 @@ Translate = Callable[[Any], Any]
 class Codec(Generic[Record]):
     """Between one table's rows and its records.
 
-    `fixed` are columns that no decision changes: an update leaves them out (large texts are not written again).
+    `fixed` are columns that no decision changes, beside the key.
     """
 
     def __init__(
@@ -45,11 +45,10 @@ class Codec(Generic[Record]):
         both |= translate or {}
         self._encoders = [(names.index(name), pair[0]) for name, pair in both.items() if pair[0] is not bool]
         self._decoders = [(names.index(name), pair[1]) for name, pair in both.items()]
+        self._encode = dict(self._encoders)
         keys = {column.name for column in table.primary_key.columns}
-        self.changing = [name for name in names if name not in keys | set(fixed)]
-        self._fixed = [names.index(name) for name in fixed]
-        self._updated = [names.index(name) for name in (*names[: self.key_count], *self.changing)]
         assert keys == set(names[: self.key_count]), f"{table.name}: the key comes first"
+        self._fixed = frozenset(names.index(name) for name in fixed) | frozenset(range(self.key_count))
 
     def row(self, record: Record) -> list[Any]:
         """The record in the order of the columns."""
@@ -58,13 +57,21 @@ class Codec(Generic[Record]):
             row[index] = encode(row[index])
         return row
 
-    def changes(self, old: Record, new: Record) -> list[Any]:
-        """The key and the changing columns of the new record. A fixed column that changed is a programmer's mistake."""
-        before, row = self._get(old), self.row(new)
-        after = self._get(new)
-        for index in self._fixed:
-            assert before[index] == after[index], f"{self.table.name}: a fixed column changed"
-        return [row[index] for index in self._updated]
+    def differing(self, pairs: Sequence[tuple[Record, Record]]) -> list[int]:
+        """The columns in which any pair of an old and a new record differs. A fixed one is a programmer's mistake."""
+        found: set[int] = set()
+        for old, new in pairs:
+            before, after = self._get(old), self._get(new)
+            found.update(i for i, value in enumerate(after) if value is not before[i] and value != before[i])
+        assert not found & self._fixed, f"{self.table.name}: a fixed column changed"
+        return sorted(found)
+
+    def part(self, record: Record, columns: Sequence[int]) -> list[Any]:
+        """The key and some columns of a record."""
+        values = self._get(record)
+        encode = self._encode
+        row = [encode[i](values[i]) if i in encode else values[i] for i in columns]
+        return [*values[: self.key_count], *row]
 
     def record(self, row: Sequence[Any]) -> Record:
         """The record of a row that has (at least) the table's columns first, in order."""

@@ -55,16 +55,17 @@ def partial_index(
     return Index(name, *columns, unique=unique, postgresql_where=where, sqlite_where=where)
 
 
-def hot_table() -> dict[str, Any]:
-    """Options of tables whose few rows change with every batch: room for the next version of a row on the same page,
-    and early cleaning.
+def roomy(*, fillfactor: int, hot: bool = False) -> dict[str, Any]:
+    """Options of tables whose rows change: room for the next version of a row on the same page, so that its indexes
+    stay as they are. `hot` ones have few rows that change with every batch, and are cleaned early.
     """
-    settings = {
-        "fillfactor": "50",
-        "autovacuum_vacuum_scale_factor": "0.02",
-        "autovacuum_vacuum_threshold": "500",
-        "autovacuum_vacuum_cost_delay": "0",
-    }
+    settings = {"fillfactor": str(fillfactor)}
+    if hot:
+        settings |= {
+            "autovacuum_vacuum_scale_factor": "0.02",
+            "autovacuum_vacuum_threshold": "500",
+            "autovacuum_vacuum_cost_delay": "0",
+        }
     return {"postgresql_with": settings}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, Index, Table
 
-from service.database.dialect import hot_table, partial_index
+from service.database.dialect import partial_index, roomy
 from service.database.tables import flag, metadata, micros, nanos, number, text
 from service.domain.records import LATENCY_BOUNDS_SECONDS
 
@@ -124,7 +124,7 @@ budget_windows = Table(
     nanos("overrun_nanos", "the part of spent beyond the attempts' holds"),
     nanos("unconfirmed_nanos", "the part of spent without evidence"),
     comment="What a budget has seen in a window. Always spent - overrun + held <= limit of a hard budget.",
-    **hot_table(),
+    **roomy(fillfactor=50, hot=True),
 )
 
 hold_budgets = Table(
@@ -163,7 +163,7 @@ totals = Table(
     *_sum_columns(),
     Index("totals_by_booked_hour", "booked_hour"),
     comment="Sums over jobs and transfers, kept in the transactions of what they sum; every column only grows.",
-    **hot_table(),
+    **roomy(fillfactor=50, hot=True),
 )
 
 label_totals = Table(
@@ -176,5 +176,5 @@ label_totals = Table(
     *_sum_columns(),
     Index("label_totals_by_booked_hour", "booked_hour"),
     comment="The totals once more, by the values of a project's reporting labels.",
-    **hot_table(),
+    **roomy(fillfactor=50, hot=True),
 )

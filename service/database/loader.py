@@ -171,8 +171,11 @@ class _Load:
                 self._calm.add(index)
 
     def _take_requests(self, keys: Iterable[tuple[str, str]]) -> None:
-        for row in self._read(self._sql.jobs_by_request, keys):
+        wanted = set(keys)
+        for row in self._read(self._sql.jobs_by_request_id, {request_id for _, request_id in wanted}):
             job = codec.JOBS.record(row)
+            if (job.project, job.request_id) not in wanted:
+                continue
             self._world.load_jobs((job,))
             if job.is_final:
                 self._shown.add(job.render_id)

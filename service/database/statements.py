@@ -25,7 +25,7 @@ class Statements:
         by_id = d.keys(jobs.id)
         by_render = d.keys(attempts.render_id)
         waiting = f"{by_render} AND final_at IS NULL"
-        self.jobs_by_request = select(work.jobs, d.keys(jobs.project, jobs.request_id), "id")
+        self.jobs_by_request_id = select(work.jobs, d.keys(jobs.request_id), "id")
         self.jobs_locked = select(work.jobs, by_id, "id", lock)
         self.waiting_locked = select(work.jobs, waiting, "id", lock)
         self.render_of_job = f"SELECT id, render_id FROM jobs WHERE {by_id}"

@@ -19,9 +19,10 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    and_,
 )
 
-from service.database.dialect import partial_index
+from service.database.dialect import partial_index, roomy
 
 metadata = MetaData(
     naming_convention={
@@ -90,13 +91,20 @@ jobs = Table(
     text("options", "what else the caller asked for, as JSON"),
     text("failure", "why it failed, as JSON", null=True),
     seconds("input_seconds", "time the door spent on inputs before acceptance"),
-    UniqueConstraint("project", "request_id"),
+    UniqueConstraint("request_id", "project"),
     Index("jobs_by_project", "project", "accepted_at", "id"),
     Index("jobs_by_time", "accepted_at", "id"),
     comment="One accepted request of a caller.",
+    **roomy(fillfactor=70),
 )
-Index("jobs_by_render", jobs.c.render_id, jobs.c.final_at)
-partial_index("jobs_by_deadline", jobs.c.deadline_at, where=jobs.c.final_at.is_(None))
+Index("jobs_by_render", jobs.c.render_id)
+partial_index("jobs_waiting", jobs.c.render_id, where=jobs.c.final_at.is_(None))
+partial_index(
+    "jobs_by_deadline",
+    jobs.c.deadline_at,
+    # The second half keeps the planner from reading this index for jobs that wait without a deadline.
+    where=and_(jobs.c.final_at.is_(None), jobs.c.deadline_at.is_not(None)),
+)
 
 job_labels = Table(
     "job_labels",
@@ -148,6 +156,7 @@ renders = Table(
     flag("partial", "fewer pictures than asked for"),
     text("notices", "as JSON"),
     comment="The work behind one or more jobs; paid at most once.",
+    **roomy(fillfactor=50),
 )
 partial_index(
     "renders_joinable", renders.c.scope, renders.c.fingerprint, where=renders.c.joinable, unique=True
@@ -192,11 +201,9 @@ attempts = Table(
     UniqueConstraint("render_id", "number"),
     UniqueConstraint("token"),
     comment="One dispatch of a render to one route.",
+    **roomy(fillfactor=50),
 )
 partial_index("attempts_holding", attempts.c.project, where=attempts.c.hold_open)
-partial_index(
-    "attempts_unresolved", attempts.c.send_before, where=attempts.c.state.in_(("DISPATCHING", "UNKNOWN"))
-)
 Index("attempts_by_payer", attempts.c.payer_job)
 Index("attempts_by_project", attempts.c.project, attempts.c.usage_at)
 

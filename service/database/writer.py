@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Table
 
@@ -17,17 +17,34 @@ from service.database.loader import Loaded, Unlocked
 from service.domain.records import TotalsDelta, TotalsKey
 from service.domain.world import Rows, World
 
+UPDATE_TEXTS_MAX: Final = 64
+"""Update statements remembered per table; further ones are built each time."""
+
 _DIMENSIONS = ("usage_hour", "booked_hour", *money.DIMENSIONS)
 _SUMS = (*money.SUMS, *money.BUCKETS)
 
 
 class _Kept:
-    """One table's statements."""
+    """One table's statements. An update names only the columns that a batch changes, so there is one per set of them."""
 
     def __init__(self, dialect: Dialect, kept: Codec[Any]) -> None:
         self.codec = kept
         self.insert = dialect.insert(kept.table)
-        self.update = dialect.update(kept.table, kept.changing) if kept.changing else None
+        self._dialect = dialect
+        self._updates: dict[tuple[int, ...], Run] = {}
+
+    def update(self, connection: Connection, pairs: list[tuple[Any, Any]]) -> None:
+        """Write what differs between old and new records."""
+        columns = self.codec.differing(pairs)
+        statement = self._updates.get(tuple(columns))
+        if statement is None:
+            names = [column.name for column in self.codec.table.columns]
+            statement = self._dialect.update(self.codec.table, [names[i] for i in columns])
+            if len(self._updates) < UPDATE_TEXTS_MAX:
+                self._updates[tuple(columns)] = statement
+        count = self.codec.key_count
+        rows = [self.codec.part(new, columns) for _, new in pairs]
+        statement(connection, sorted(rows, key=lambda row: row[:count]))
 
 
 class Writer:
@@ -60,7 +77,7 @@ class Writer:
         write.table("flights", world.flights, locked.flights)
         write.table("renders", world.renders, locked.renders)
         write.table("attempts", world.attempts, locked.attempts)
-        write.table("jobs", world.jobs, locked.jobs, sort=lambda row: (row[1], row[2]))
+        write.table("jobs", world.jobs, locked.jobs, sort=lambda row: (row[2], row[1]))
         write.table("provider_ids", world.provider_ids, ())
         write.table("assets", world.assets, locked.assets)
         write.table("render_assets", world.render_assets, ())
@@ -150,9 +167,8 @@ class _Write:
             elif key not in allowed:
                 raise Unlocked(f"{name}: a row was changed that is not locked")
             else:
-                moved.append(kept.codec.changes(old, new))
+                moved.append((old, new))
         count = kept.codec.key_count
         kept.insert(self._connection, sorted(made, key=sort or (lambda row: row[:count])))
         if moved:
-            assert kept.update is not None, f"{name} is never changed"
-            kept.update(self._connection, sorted(moved, key=lambda row: row[:count]))
+            kept.update(self._connection, moved)

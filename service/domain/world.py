@@ -214,7 +214,7 @@ class World:
 
     def attempts_of(self, render_id: str) -> tuple[Attempt, ...]:
         """The attempts of a render by number."""
-        rows = {self.attempts.get(key) for key in self._attempts_by_render.get(render_id, ())}
+        rows = [self.attempts.get(key) for key in self._attempts_by_render.get(render_id, ())]
         return tuple(sorted((row for row in rows if row is not None), key=lambda row: row.number))
 
     def assets_of(self, render_id: str) -> tuple[tuple[RenderAsset, Asset], ...]:

@@ -59,15 +59,14 @@ CREATE TABLE attempts (
     CONSTRAINT attempts_pkey PRIMARY KEY (id),
     CONSTRAINT attempts_render_id_number_key UNIQUE (render_id, number),
     CONSTRAINT attempts_token_key UNIQUE (token)
-);
+)
+ WITH (fillfactor = 50);
 
 CREATE INDEX attempts_by_payer ON attempts (payer_job);
 
 CREATE INDEX attempts_by_project ON attempts (project, usage_at);
 
 CREATE INDEX attempts_holding ON attempts (project) WHERE hold_open;
-
-CREATE INDEX attempts_unresolved ON attempts (send_before) WHERE state IN ('DISPATCHING', 'UNKNOWN');
 
 COMMENT ON TABLE attempts IS 'One dispatch of a render to one route.';
 
@@ -240,16 +239,19 @@ CREATE TABLE jobs (
     failure TEXT,
     input_seconds FLOAT(53),
     CONSTRAINT jobs_pkey PRIMARY KEY (id),
-    CONSTRAINT jobs_project_request_id_key UNIQUE (project, request_id)
-);
+    CONSTRAINT jobs_request_id_project_key UNIQUE (request_id, project)
+)
+ WITH (fillfactor = 70);
 
-CREATE INDEX jobs_by_deadline ON jobs (deadline_at) WHERE final_at IS NULL;
+CREATE INDEX jobs_by_deadline ON jobs (deadline_at) WHERE final_at IS NULL AND deadline_at IS NOT NULL;
 
 CREATE INDEX jobs_by_project ON jobs (project, accepted_at, id);
 
-CREATE INDEX jobs_by_render ON jobs (render_id, final_at);
+CREATE INDEX jobs_by_render ON jobs (render_id);
 
 CREATE INDEX jobs_by_time ON jobs (accepted_at, id);
+
+CREATE INDEX jobs_waiting ON jobs (render_id) WHERE final_at IS NULL;
 
 COMMENT ON TABLE jobs IS 'One accepted request of a caller.';
 
@@ -411,7 +413,8 @@ CREATE TABLE renders (
     partial BOOLEAN NOT NULL,
     notices TEXT NOT NULL,
     CONSTRAINT renders_pkey PRIMARY KEY (id)
-);
+)
+ WITH (fillfactor = 50);
 
 CREATE INDEX renders_by_owner ON renders (owner) WHERE finished_at IS NULL;
 

@@ -82,8 +82,6 @@ CREATE INDEX attempts_by_project ON attempts (project, usage_at);
 
 CREATE INDEX attempts_holding ON attempts (project) WHERE hold_open;
 
-CREATE INDEX attempts_unresolved ON attempts (send_before) WHERE state IN ('DISPATCHING', 'UNKNOWN');
-
 -- The audit of budgets. Never updated, never deleted; the database refuses both.
 CREATE TABLE budget_changes (
     id TEXT NOT NULL,
@@ -214,16 +212,18 @@ CREATE TABLE jobs (
     -- time the door spent on inputs before acceptance
     input_seconds FLOAT,
     CONSTRAINT jobs_pkey PRIMARY KEY (id),
-    CONSTRAINT jobs_project_request_id_key UNIQUE (project, request_id)
+    CONSTRAINT jobs_request_id_project_key UNIQUE (request_id, project)
 );
 
-CREATE INDEX jobs_by_deadline ON jobs (deadline_at) WHERE final_at IS NULL;
+CREATE INDEX jobs_by_deadline ON jobs (deadline_at) WHERE final_at IS NULL AND deadline_at IS NOT NULL;
 
 CREATE INDEX jobs_by_project ON jobs (project, accepted_at, id);
 
-CREATE INDEX jobs_by_render ON jobs (render_id, final_at);
+CREATE INDEX jobs_by_render ON jobs (render_id);
 
 CREATE INDEX jobs_by_time ON jobs (accepted_at, id);
+
+CREATE INDEX jobs_waiting ON jobs (render_id) WHERE final_at IS NULL;
 
 -- The totals once more, by the values of a project's reporting labels.
 CREATE TABLE label_totals (
