@@ -1,0 +1,8 @@
+"""The composition root: the only place that knows every class. It builds them leaves first and says in which order they stop.
+
+Nothing is decided here. `__main__` and tests come in; nobody else does.
+"""
+
+from service.app.application import Application
+
+__all__ = ["Application"]

@@ -1,0 +1,154 @@
+"""One replica, whole: what it is made of, in which order it starts, drains and stops."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+
+from prometheus_client import CollectorRegistry
+
+from service.app.doors import Doors, open_doors
+from service.app.meters import ProviderMeter, StoreMeter
+from service.app.parts import offered, open_outside
+from service.catalog.loader import load_catalog
+from service.clock import SystemClock, SystemDice
+from service.core.budget_rules import BudgetLine, apply_budgets
+from service.core.context import RunContext
+from service.core.housekeeping import deadlines, heartbeats, loop_lag
+from service.core.logfeed import LogFeed
+from service.core.run import RenderRun
+from service.core.runner import Runner
+from service.database.open import open_database
+from service.domain.commands import Heartbeat
+from service.domain.records import Period
+from service.log import get_logger
+from service.metrics import Metrics
+from service.settings import Configuration, Rules
+
+VERSION = "0.1.0"
+
+
+class Application:
+    """A running Lightmeter. `start`, then `drain`, then `stop`; stopping before starting, and twice, is legal.
+
+    Things stop in the opposite order of their start: doors first, the database last, so that whatever still runs can
+    commit.
+    """
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+        self._stack = AsyncExitStack()
+        self._runner: Runner | None = None
+        self._doors: Doors | None = None
+        self.facts: dict[str, str] = {}
+        """What the first lines say: listens on, database, pictures, providers."""
+
+    @property
+    def grpc_address(self) -> str:
+        """Where callers connect."""
+        assert self._doors is not None, "the application was not started"
+        return self._doors.grpc_address
+
+    @property
+    def http_url(self) -> str:
+        """Where operators look."""
+        assert self._doors is not None, "the application was not started"
+        return self._doors.http.url
+
+    async def start(self) -> None:
+        """Bring everything up, leaves first; what was started is stopped again when a later part fails."""
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start(self) -> None:
+        settings, rules = self._configuration.settings, self._configuration.rules
+        log = get_logger("app")
+        clock = SystemClock()
+        dice = SystemDice(clock.now)
+        metrics = Metrics(CollectorRegistry())
+        metrics.watch_process()
+        metrics.replica.set_build(VERSION)
+        catalog = load_catalog(sandbox=settings.fal_sandboxed or settings.replicate_sandboxed)
+        metrics.replica.set_catalog(catalog.version)
+        replica_id = settings.replica_id or dice.new_id()
+
+        database = open_database(
+            settings.database,
+            clock,
+            dice.jitter,
+            reporting_labels=dict(rules.reporting_labels),
+            watcher=StoreMeter(metrics),
+        )
+        self._stack.push_async_callback(database.stop)
+        await database.start()
+        await database.store.execute(Heartbeat(replica_id))
+
+        outside = await open_outside(settings, clock, metrics, ProviderMeter(metrics, catalog))
+        self._stack.push_async_callback(outside.close)
+        catalog = offered(catalog, outside)
+        await apply_budgets(database.store, database.ledger, dice, _budget_lines(rules))
+
+        feed = LogFeed()
+        context = RunContext(
+            store=database.store,
+            jobs=database.jobs,
+            providers=outside.providers,
+            catalog=catalog,
+            blobs=outside.blobs,
+            pictures=outside.pictures,
+            downloads=outside.downloads,
+            hints=database.hints,
+            feed=feed,
+            clock=clock,
+            dice=dice,
+            log=get_logger("run"),
+            metrics=metrics,
+        )
+        runner = Runner(RenderRun(context).run, get_logger("runner"))
+        await runner.start()
+        self._runner = runner
+        self._stack.push_async_callback(runner.stop)
+        for duty in (
+            heartbeats(database.store, replica_id, clock, log),
+            deadlines(database.store, database.jobs, clock, log),
+            loop_lag(metrics, clock, log),
+        ):
+            await duty.start()
+            self._stack.push_async_callback(duty.stop)
+        self._doors = await open_doors(self._configuration, context, runner, database, outside, replica_id)
+        self._stack.push_async_callback(self._doors.stop)
+        self.facts = {
+            "gRPC": self._doors.grpc_address,
+            "HTTP": self._doors.http.url,
+            "database": database.describe(),
+            "pictures": outside.pictures_in,
+            "providers": outside.described,
+        }
+
+    async def drain(self) -> int:
+        """Take no new calls and let what runs end, within the drain time. Answers how many renders still run."""
+        if self._doors is None or self._runner is None:
+            return 0
+        await self._doors.drain()
+        return await self._runner.drain(self._configuration.settings.drain_seconds)
+
+    async def stop(self) -> None:
+        """End everything, in the opposite order of its start."""
+        await self._stack.aclose()
+
+
+def _budget_lines(rules: Rules) -> list[BudgetLine]:
+    return [
+        BudgetLine(
+            project=rule.project,
+            label_key=rule.label.key if rule.label else "",
+            label_value=rule.label.value if rule.label else "",
+            period=Period(rule.window.upper()),
+            limit_nanos=rule.limit_nanos,
+            hard=rule.enforcement == "hard",
+            alert_percents=rule.alert_percents,
+        )
+        for rule in rules.budgets
+    ]

@@ -1,0 +1,159 @@
+"""The two doors of a replica: gRPC for callers, HTTP for operators. HTTP opens first and closes last."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass
+
+from service.app.parts import Outside
+from service.core.cancel import Cancellations
+from service.core.context import RunContext
+from service.core.inputs import Inputs
+from service.core.ledger_page import families
+from service.core.prepare import Preparer
+from service.core.quote import Quotes
+from service.core.runner import Runner
+from service.core.submit import Submissions, SubmitRules
+from service.core.watch import Watches
+from service.database.open import Database
+from service.domain.errors import LightmeterError
+from service.log import get_logger
+from service.metrics import Family
+from service.rpc.identity import NamedProjects
+from service.rpc.image_service import ImageService
+from service.rpc.ledger_service import LedgerService
+from service.rpc.model_service import ModelService
+from service.rpc.operator_service import OperatorService
+from service.rpc.quote_inputs import QuoteInputs
+from service.rpc.receipts import Receipts
+from service.rpc.server import GrpcServer
+from service.settings import Address, Configuration
+from service.storage.folder import FolderBlobs
+from service.web.routes import Sources
+from service.web.server import HttpServer
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """Both doors, open."""
+
+    grpc: GrpcServer
+    http: HttpServer
+    host: str
+
+    @property
+    def grpc_address(self) -> str:
+        """Where callers connect, with the port that was bound."""
+        return str(Address(self.host, self.grpc.port))
+
+    async def drain(self) -> None:
+        """Readiness goes first; then no new calls, and watches end."""
+        await self.http.drain()
+        await self.grpc.drain()
+
+    async def stop(self) -> None:
+        """Close both."""
+        await self.grpc.stop()
+        await self.http.stop()
+
+
+async def open_doors(
+    configuration: Configuration,
+    context: RunContext,
+    runner: Runner,
+    database: Database,
+    outside: Outside,
+    replica_id: str,
+) -> Doors:
+    """Build the use cases, put the doors before them, and listen."""
+    settings = configuration.settings
+    http = _http(configuration, context, database, outside)
+    await http.start()
+    if isinstance(outside.bucket, FolderBlobs):
+        outside.bucket.served_at(f"{settings.public_url or http.url}/assets")
+    grpc = _grpc(configuration, context, runner, database, outside, replica_id)
+    try:
+        await grpc.start()
+    except BaseException:
+        await http.stop()
+        raise
+    return Doors(grpc, http, settings.grpc_address.host)
+
+
+def _http(
+    configuration: Configuration, context: RunContext, database: Database, outside: Outside
+) -> HttpServer:
+    async def ledger() -> Sequence[Family]:
+        return families(await database.ledger.snapshot())
+
+    async def readiness() -> Mapping[str, bool]:
+        return {
+            "database": await _answers(database.ready()),
+            "pictures": await _answers(outside.bucket.ready()),
+        }
+
+    address = configuration.settings.http_address
+    assets = outside.bucket if isinstance(outside.bucket, FolderBlobs) else None
+    sources = Sources(context.metrics.expose, ledger, readiness, assets)
+    return HttpServer(sources, host=address.host, port=address.port)
+
+
+async def _answers(question: Awaitable[None]) -> bool:
+    try:
+        await question
+    except LightmeterError:
+        return False
+    return True
+
+
+def _grpc(
+    configuration: Configuration,
+    context: RunContext,
+    runner: Runner,
+    database: Database,
+    outside: Outside,
+    replica_id: str,
+) -> GrpcServer:
+    settings, rules = configuration.settings, configuration.rules
+    catalog, jobs = context.catalog, database.jobs
+    submissions = Submissions(
+        store=database.store,
+        jobs=jobs,
+        preparer=Preparer(catalog),
+        inputs=Inputs(jobs, outside.blobs, outside.pictures, outside.downloads, context.clock),
+        blobs=outside.blobs,
+        runner=runner,
+        dice=context.dice,
+        metrics=context.metrics,
+        replica_id=replica_id,
+        rules=SubmitRules(rules.cache_ttl_seconds, dict(rules.required_labels)),
+    )
+    watches = Watches(jobs, database.hints, context.feed, context.clock, context.metrics)
+    callers = NamedProjects()
+    receipts = Receipts(database.ledger, outside.blobs)
+    return GrpcServer(
+        address=str(settings.grpc_address),
+        images=ImageService(
+            callers=callers,
+            submissions=submissions,
+            watches=watches,
+            cancellations=Cancellations(database.store),
+            jobs=jobs,
+            blobs=outside.blobs,
+            receipts=receipts,
+        ),
+        models=ModelService(
+            callers=callers,
+            catalog=catalog,
+            quotes=Quotes(catalog, jobs, database.ledger, context.clock),
+            inputs=QuoteInputs(jobs, outside.pictures),
+            healths=outside.breakers,
+            clock=context.clock,
+        ),
+        ledger=LedgerService(callers=callers, ledger=database.ledger, jobs=jobs, receipts=receipts),
+        operator=OperatorService(callers=callers),
+        metrics=context.metrics,
+        clock=context.clock,
+        dice=context.dice,
+        log=get_logger("rpc"),
+    )

@@ -1,0 +1,155 @@
+"""What lies outside the process: providers, picture store, downloads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+
+from service.app.meters import ProviderMeter
+from service.domain.catalog import Catalog
+from service.metrics import Metrics
+from service.ports import Blobs, Clock, Downloads, Pictures, Provider
+from service.providers.breaker import Breaker
+from service.providers.downloads import HttpDownloads
+from service.providers.fal import FalProvider
+from service.providers.metered import Metered
+from service.providers.replicate import ReplicateProvider
+from service.providers.sandbox_process import SandboxAddress, SandboxProcess
+from service.providers.wire import trust
+from service.settings import Settings
+from service.storage.folder import FolderBlobs
+from service.storage.metered import MeteredBlobs
+from service.storage.pictures import PillowPictures
+from service.storage.s3 import S3Blobs, S3Options
+
+_SANDBOX_FAL_KEY = "sandbox:key"
+_SANDBOX_REPLICATE_TOKEN = "sandbox"  # noqa: S105 -- the sandbox takes any; it is no secret
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """Everything that is reached over a wire or a disk, ready to use."""
+
+    providers: Mapping[str, Provider]
+    breakers: Mapping[str, Breaker]
+    blobs: Blobs
+    bucket: FolderBlobs | S3Blobs
+    pictures: Pictures
+    downloads: Downloads
+    pictures_in: str
+    described: str
+    stack: AsyncExitStack
+
+    async def close(self) -> None:
+        """End everything, in the opposite order of its start."""
+        await self.stack.aclose()
+
+
+async def open_outside(settings: Settings, clock: Clock, metrics: Metrics, meter: ProviderMeter) -> Outside:
+    """Build and start what the settings name."""
+    stack = AsyncExitStack()
+    try:
+        sandbox = await _sandbox(settings, stack)
+        raw, described = _providers(settings, clock, sandbox)
+        breakers = {name: Breaker(Metered(one, meter), clock) for name, one in raw.items()}
+        for one in raw.values():
+            stack.push_async_callback(one.close)
+        bucket, pictures_in = _bucket(settings, clock)
+        stack.push_async_callback(bucket.close)
+        pictures = PillowPictures()
+        stack.callback(pictures.close)
+        downloads = HttpDownloads(allow_loopback=sandbox is not None, tls=trust())
+        stack.push_async_callback(downloads.close)
+    except BaseException:
+        await stack.aclose()
+        raise
+    blobs = MeteredBlobs(bucket, metrics.pictures.blob_seconds.observe, clock.monotonic)
+    return Outside(
+        providers=breakers,
+        breakers=breakers,
+        blobs=blobs,
+        bucket=bucket,
+        pictures=pictures,
+        downloads=downloads,
+        pictures_in=pictures_in,
+        described=described,
+        stack=stack,
+    )
+
+
+async def _sandbox(settings: Settings, stack: AsyncExitStack) -> SandboxAddress | None:
+    if not (settings.fal_sandboxed or settings.replicate_sandboxed):
+        return None
+    process = SandboxProcess(instant=settings.sandbox_instant, speed=settings.sandbox_speed)
+    stack.push_async_callback(process.stop)
+    return await process.start()
+
+
+def _providers(
+    settings: Settings, clock: Clock, sandbox: SandboxAddress | None
+) -> tuple[dict[str, FalProvider | ReplicateProvider], str]:
+    tls = trust()
+    found: dict[str, FalProvider | ReplicateProvider] = {}
+    words = []
+    if settings.fal_sandboxed and sandbox is not None:
+        found["fal"] = FalProvider(
+            _SANDBOX_FAL_KEY,
+            clock,
+            queue_url=f"{sandbox.fal_url}/queue",
+            rest_url=f"{sandbox.fal_url}/rest",
+            cdn_url=sandbox.fal_url,
+            tls=tls,
+        )
+        words.append("fal (sandbox: nothing is spent)")
+    elif settings.fal_key is not None:
+        urls = {
+            name: url
+            for name, url in (
+                ("queue_url", settings.fal_queue_url),
+                ("rest_url", settings.fal_rest_url),
+                ("cdn_url", settings.fal_cdn_url),
+            )
+            if url is not None
+        }
+        found["fal"] = FalProvider(settings.fal_key.get_secret_value(), clock, tls=tls, **urls)
+        words.append("fal")
+    if settings.replicate_sandboxed and sandbox is not None:
+        found["replicate"] = ReplicateProvider(
+            _SANDBOX_REPLICATE_TOKEN, clock, base_url=sandbox.replicate_url, tls=tls
+        )
+        words.append("Replicate (sandbox: nothing is spent)")
+    elif settings.replicate_api_token is not None:
+        base = {"base_url": settings.replicate_url} if settings.replicate_url else {}
+        found["replicate"] = ReplicateProvider(
+            settings.replicate_api_token.get_secret_value(), clock, tls=tls, **base
+        )
+        words.append("Replicate")
+    return found, ", ".join(words)
+
+
+def _bucket(settings: Settings, clock: Clock) -> tuple[FolderBlobs | S3Blobs, str]:
+    bucket = settings.bucket
+    if bucket is None:
+        root = settings.data_dir / "pictures"
+        base_url = settings.public_url or f"http://{settings.http_address}"
+        return FolderBlobs(root, f"{base_url}/assets"), f"folder {root}"
+    options = S3Options(
+        endpoint_url=bucket.endpoint_url,
+        bucket=bucket.name,
+        access_key_id=bucket.access_key_id,
+        secret_access_key=bucket.secret_access_key.get_secret_value(),
+        public_base_url=bucket.public_base_url,
+        url_seconds=settings.url_seconds,
+    )
+    return S3Blobs(options, clock), f"bucket {bucket.name} at {bucket.endpoint_url}"
+
+
+def offered(catalog: Catalog, outside: Outside) -> Catalog:
+    """The catalog without the routes of providers that are not there, and without models that lose all of theirs."""
+    models = {}
+    for name, model in catalog.models.items():
+        routes = tuple(route for route in model.routes if route.provider in outside.providers)
+        if routes:
+            models[name] = replace(model, routes=routes)
+    return replace(catalog, models=models)
