@@ -1,0 +1,125 @@
+"""LedgerService: reports, transfers and receipts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from lightmeter.v1 import ledger_service_pb2 as pb
+from lightmeter.v1 import ledger_service_pb2_grpc
+
+from service.domain.errors import FieldInvalid, JobNotFound, NotOffered
+from service.ports import JobReader, LedgerReader
+from service.rpc import syntax
+from service.rpc.identity import Callers
+from service.rpc.instants import stamp
+from service.rpc.ledger_in import read_report, read_transfers
+from service.rpc.ledger_out import figures_message, report_rows, row_message, transfer_message
+from service.rpc.paging import Cursor
+from service.rpc.receipts import Receipts
+
+
+class LedgerReading(ledger_service_pb2_grpc.LedgerServiceServicer):
+    """What is served: an admin sees every project, everybody else the own one."""
+
+    def __init__(
+        self, *, callers: Callers, ledger: LedgerReader, jobs: JobReader, receipts: Receipts
+    ) -> None:
+        self._callers = callers
+        self._ledger = ledger
+        self._jobs = jobs
+        self._receipts = receipts
+
+    async def SummarizeCosts(
+        self, request: pb.SummarizeCostsRequest, context: Any
+    ) -> pb.SummarizeCostsResponse:
+        """Totals by time and by dimensions."""
+        caller = self._callers.identify(context)
+        asked = read_report(caller, request)
+        cursor = Cursor(caller.project, request, request.page_size)
+        after = cursor.after(request.page_token, (int, list))
+        report = await self._ledger.costs(asked.query)
+        rows, total = report_rows(asked, report)
+        if after is not None:
+            rows = [row for row in rows if [row.interval_start, list(row.group)] > list(after)]
+        shown = rows[: cursor.size]
+        response = pb.SummarizeCostsResponse(
+            rows=[row_message(asked, row) for row in shown],
+            total=figures_message(total),
+            as_of_time=stamp(report.as_of),
+        )
+        if len(rows) > cursor.size:
+            last = shown[-1]
+            response.next_page_token = cursor.token([last.interval_start, list(last.group)])
+        return response
+
+    async def ListTransfers(self, request: pb.ListTransfersRequest, context: Any) -> pb.ListTransfersResponse:
+        """A page of the journal."""
+        caller = self._callers.identify(context)
+        queries, cursor = read_transfers(caller, request)
+        pages = [await self._ledger.transfers(query) for query in queries]
+        rows = sorted(
+            (row for page in pages for row in page.transfers),
+            key=lambda row: (row.booked_at, row.source, row.ordinal),
+        )
+        shown = rows[: cursor.size]
+        response = pb.ListTransfersResponse(
+            transfers=[transfer_message(row) for row in shown],
+            complete_through=stamp(min(page.complete_through for page in pages)),
+        )
+        if len(rows) > cursor.size:
+            last = shown[-1]
+            response.next_page_token = cursor.token([last.booked_at, last.source, last.ordinal])
+        return response
+
+    async def GetReceipt(self, request: pb.GetReceiptRequest, context: Any) -> pb.GetReceiptResponse:
+        """The newest receipt of a job."""
+        caller = self._callers.identify(context)
+        if not request.job_id:
+            raise FieldInvalid.of("job_id", "must not be empty", limit=1, actual=0)
+        view = await self._jobs.view(request.job_id) if syntax.printable(request.job_id) else None
+        if view is None or view.job.project != caller.project:
+            raise JobNotFound("this project has no such job")
+        return pb.GetReceiptResponse(receipt=await self._receipts.receipt(view))
+
+
+class LedgerService(LedgerReading):
+    """The servicer: what is served, and refusals with a reason for what a later release fills in."""
+
+    async def GetStatement(self, request: pb.GetStatementRequest, context: Any) -> pb.GetStatementResponse:
+        """Not served yet."""
+        raise self._refusal("GetStatement", context)
+
+    async def ListBudgets(self, request: pb.ListBudgetsRequest, context: Any) -> pb.ListBudgetsResponse:
+        """Not served yet; budgets are set in the configuration."""
+        raise self._refusal("ListBudgets", context)
+
+    async def SetBudget(self, request: pb.SetBudgetRequest, context: Any) -> pb.SetBudgetResponse:
+        """Not served yet; budgets are set in the configuration."""
+        raise self._refusal("SetBudget", context)
+
+    async def DeleteBudget(self, request: pb.DeleteBudgetRequest, context: Any) -> pb.DeleteBudgetResponse:
+        """Not served yet; budgets are set in the configuration."""
+        raise self._refusal("DeleteBudget", context)
+
+    async def ListReconciliations(
+        self, request: pb.ListReconciliationsRequest, context: Any
+    ) -> pb.ListReconciliationsResponse:
+        """Not served yet."""
+        raise self._refusal("ListReconciliations", context)
+
+    async def ListDiscrepancies(
+        self, request: pb.ListDiscrepanciesRequest, context: Any
+    ) -> pb.ListDiscrepanciesResponse:
+        """Not served yet."""
+        raise self._refusal("ListDiscrepancies", context)
+
+    def ExportFocus(
+        self, request: pb.ExportFocusRequest, context: Any
+    ) -> AsyncIterator[pb.ExportFocusResponse]:
+        """Not served yet."""
+        raise self._refusal("ExportFocus", context)
+
+    def _refusal(self, method: str, context: Any) -> NotOffered:
+        self._callers.identify(context)
+        return NotOffered(f"{method} is not offered by this release")

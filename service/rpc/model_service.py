@@ -1,0 +1,88 @@
+"""ModelService: what can be drawn, by which route, and at what price."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from lightmeter.v1 import model_service_pb2 as pb
+from lightmeter.v1 import model_service_pb2_grpc
+
+from service.core.requests import Quote, Submission
+from service.domain.catalog import Catalog
+from service.domain.errors import FieldInvalid
+from service.ports import Clock
+from service.rpc.identity import Callers
+from service.rpc.model_out import Healths, model_message, put_health
+from service.rpc.paging import Cursor
+from service.rpc.quote_out import quote_message
+from service.rpc.submission_in import read_edit, read_generate
+
+
+class QuotesRequests(Protocol):
+    """The use case of Quote; see `service.core.submit`."""
+
+    async def quote(self, submission: Submission) -> Quote:
+        """MUST NOT hold or charge anything."""
+        ...
+
+
+class ModelService(model_service_pb2_grpc.ModelServiceServicer):
+    """The servicer. The catalog does not change while the process runs, so its messages are made once.
+
+    `health` is what this replica has met of each provider, by the provider's name.
+    """
+
+    def __init__(
+        self,
+        *,
+        callers: Callers,
+        catalog: Catalog,
+        submissions: QuotesRequests,
+        health: Healths,
+        clock: Clock,
+    ) -> None:
+        self._callers = callers
+        self._catalog = catalog
+        self._submissions = submissions
+        self._health = health
+        self._clock = clock
+        self._models = {name: model_message(model) for name, model in sorted(catalog.models.items())}
+
+    async def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:
+        """A page of models, by name."""
+        caller = self._callers.identify(context)
+        cursor = Cursor(caller.project, request, request.page_size)
+        after = cursor.after(request.page_token, (str,))
+        names = [name for name in self._models if after is None or name > after[0]]
+        shown = names[: cursor.size]
+        response = pb.ListModelsResponse(catalog_version=self._catalog.version)
+        for name in shown:
+            put_health(self._models[name], self._health)
+            response.models.append(self._models[name])
+        if len(names) > cursor.size:
+            response.next_page_token = cursor.token([shown[-1]])
+        return response
+
+    async def GetModel(self, request: pb.GetModelRequest, context: Any) -> pb.GetModelResponse:
+        """One model, by its name or an alias."""
+        self._callers.identify(context)
+        if not request.name:
+            raise FieldInvalid.of("name", "must not be empty", limit=1, actual=0)
+        message = self._models[self._catalog.resolve(request.name).name]
+        return pb.GetModelResponse(
+            model=put_health(message, self._health), catalog_version=self._catalog.version
+        )
+
+    async def Quote(self, request: pb.QuoteRequest, context: Any) -> pb.QuoteResponse:
+        """What a request would cost if it were sent now."""
+        caller = self._callers.identify(context)
+        kind = request.WhichOneof("request")
+        if kind is None:
+            raise FieldInvalid.of("request", "needs one of generate and edit")
+        if kind == "generate":
+            submission = read_generate(caller.project, request.generate).submission
+        else:
+            submission = read_edit(caller.project, request.edit).submission
+        quote = await self._submissions.quote(submission)
+        model = self._catalog.resolve(quote.effective.model)
+        return quote_message(submission, quote, model, self._health, self._clock.now())
