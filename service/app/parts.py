@@ -23,6 +23,10 @@ from service.storage.metered import MeteredBlobs
 from service.storage.pictures import PillowPictures
 from service.storage.s3 import S3Blobs, S3Options
 
+_FAL_QUEUE_URL = "https://queue.fal.run"
+_FAL_REST_URL = "https://rest.fal.ai"
+_FAL_CDN_URL = "https://v3.fal.media"
+_REPLICATE_URL = "https://api.replicate.com"
 _SANDBOX_FAL_KEY = "sandbox:key"
 _SANDBOX_REPLICATE_TOKEN = "sandbox"  # noqa: S105 -- the sandbox takes any; it is no secret
 
@@ -103,16 +107,14 @@ def _providers(
         )
         words.append("fal (sandbox: nothing is spent)")
     elif settings.fal_key is not None:
-        urls = {
-            name: url
-            for name, url in (
-                ("queue_url", settings.fal_queue_url),
-                ("rest_url", settings.fal_rest_url),
-                ("cdn_url", settings.fal_cdn_url),
-            )
-            if url is not None
-        }
-        found["fal"] = FalProvider(settings.fal_key.get_secret_value(), clock, tls=tls, **urls)
+        found["fal"] = FalProvider(
+            settings.fal_key.get_secret_value(),
+            clock,
+            queue_url=settings.fal_queue_url or _FAL_QUEUE_URL,
+            rest_url=settings.fal_rest_url or _FAL_REST_URL,
+            cdn_url=settings.fal_cdn_url or _FAL_CDN_URL,
+            tls=tls,
+        )
         words.append("fal")
     if settings.replicate_sandboxed and sandbox is not None:
         found["replicate"] = ReplicateProvider(
@@ -120,9 +122,11 @@ def _providers(
         )
         words.append("Replicate (sandbox: nothing is spent)")
     elif settings.replicate_api_token is not None:
-        base = {"base_url": settings.replicate_url} if settings.replicate_url else {}
         found["replicate"] = ReplicateProvider(
-            settings.replicate_api_token.get_secret_value(), clock, tls=tls, **base
+            settings.replicate_api_token.get_secret_value(),
+            clock,
+            base_url=settings.replicate_url or _REPLICATE_URL,
+            tls=tls,
         )
         words.append("Replicate")
     return found, ", ".join(words)

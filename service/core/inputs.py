@@ -36,11 +36,14 @@ class Inputs:
         self._downloads = downloads
         self._clock = clock
 
-    async def gather(self, submission: Submission) -> Gathered:
-        """Raises AssetNotFound, InputImageInvalid, InputImageTooLarge, InputUrlRefused, InputUrlUnreachable."""
+    async def gather(self, submission: Submission, *, keep: bool = True) -> Gathered:
+        """The measured inputs; stored unless `keep` is False, as for a quote.
+
+        Raises AssetNotFound, InputImageInvalid, InputImageTooLarge, InputUrlRefused, InputUrlUnreachable.
+        """
         started = self._clock.monotonic()
-        found = [await self._asset(submission.project, source) for source in submission.images]
-        mask = await self._asset(submission.project, submission.mask) if submission.mask else None
+        found = [await self._asset(submission.project, source, keep) for source in submission.images]
+        mask = await self._asset(submission.project, submission.mask, keep) if submission.mask else None
         if mask is not None and submission.mask is not None:
             _check_mask(submission.mask, mask, found[0])
         inputs = EditInputs(
@@ -60,7 +63,7 @@ class Inputs:
             seconds=self._clock.monotonic() - started,
         )
 
-    async def _asset(self, project: str, source: InputSource) -> Asset:
+    async def _asset(self, project: str, source: InputSource, keep: bool) -> Asset:
         if source.sha256 is not None:
             asset = await self._jobs.asset(source.sha256, project)
             if asset is None:
@@ -73,7 +76,8 @@ class Inputs:
         )
         picture = await self._inspect(source, content)
         asset = asset_of(picture, self._clock.now())
-        await self._blobs.put(asset.key, picture.content, picture.mime_type)
+        if keep:
+            await self._blobs.put(asset.key, picture.content, picture.mime_type)
         return asset
 
     async def _inspect(self, source: InputSource, content: bytes) -> Picture:
