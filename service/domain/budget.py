@@ -109,13 +109,20 @@ def post(window: Window, hold_nanos: int, amount_nanos: int, *, unconfirmed: boo
 
 
 def correct(
-    window: Window, hold_nanos: int, before_nanos: int, after_nanos: int, *, was_unconfirmed: bool
+    window: Window,
+    hold_nanos: int,
+    before_nanos: int,
+    after_nanos: int,
+    *,
+    was_unconfirmed: bool,
+    is_unconfirmed: bool = False,
 ) -> Window:
     """Move money spent to what it truly was."""
+    doubtful = (after_nanos if is_unconfirmed else 0) - (before_nanos if was_unconfirmed else 0)
     overrun = max(0, after_nanos - hold_nanos) - max(0, before_nanos - hold_nanos)
     return replace(
         window,
         spent_nanos=window.spent_nanos + after_nanos - before_nanos,
         overrun_nanos=window.overrun_nanos + overrun,
-        unconfirmed_nanos=window.unconfirmed_nanos - (before_nanos if was_unconfirmed else 0),
+        unconfirmed_nanos=window.unconfirmed_nanos + doubtful,
     )

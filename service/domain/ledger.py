@@ -109,7 +109,7 @@ def _post(world: World, attempt: Attempt, amount_nanos: int, grade: Grade, units
         world.windows.put(key, rules.post(window, row.nanos, amount_nanos, unconfirmed=unconfirmed))
     posted = replace(
         attempt, hold_open=False, ordinal=1, settled_nanos=amount_nanos, grade=grade, units=units,
-        version=attempt.version + 1,
+        unbilled=attempt.unbilled and amount_nanos == 0, version=attempt.version + 1,
     )  # fmt: skip
     world.put_attempt(posted)
     _book(world, posted, TransferKind.POST, amount_nanos, amount_nanos, grade, memo=memo)
@@ -129,11 +129,14 @@ def _correct(
         window = world.windows.get(key)
         if window is None:
             raise WindowMissing
-        was = attempt.grade is Grade.UNCONFIRMED
-        world.windows.put(key, rules.correct(window, row.nanos, before, amount_nanos, was_unconfirmed=was))
+        moved = rules.correct(
+            window, row.nanos, before, amount_nanos,
+            was_unconfirmed=attempt.grade is Grade.UNCONFIRMED, is_unconfirmed=grade is Grade.UNCONFIRMED,
+        )  # fmt: skip
+        world.windows.put(key, moved)
     corrected = replace(
         attempt, ordinal=attempt.ordinal + 1, settled_nanos=amount_nanos, grade=grade, units=units,
-        version=attempt.version + 1,
+        unbilled=attempt.unbilled and amount_nanos == 0, version=attempt.version + 1,
     )  # fmt: skip
     world.put_attempt(corrected)
     difference = amount_nanos - before

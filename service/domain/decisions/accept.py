@@ -45,12 +45,12 @@ def accept(world: World, command: Accept) -> AcceptOutcome:
     """Answer a request: Existing, Hit, NeedsCheck, Joined or New; RequestIdReused or BudgetExceeded when refused."""
     known = world.job_by_request(command.project, command.request_id)
     if known is not None:
-        return _existing(world, command, known)
+        return _recorded(world, known) if known.id == command.job_id else _existing(world, command, known)
     render = _pointed_at(world, command)
     if render is not None and _is_fresh(world, command, render):
         stale = _unseen(world, command, render)
         return NeedsCheck(stale) if stale else _hit(world, command, render)
-    if render is not None and render.joinable:
+    if render is not None and render.joinable and render.project == command.project:
         return _join(world, command, render)
     return _new(world, command)
 
@@ -63,6 +63,15 @@ def may_hold(world: World, command: Accept) -> tuple[tuple[str, ledger.Labels], 
     if command.refusal is not None or (render is not None and _is_fresh(world, command, render)):
         return ()
     return ((command.project, command.labels),)
+
+
+def _recorded(world: World, job: Job) -> Hit | Joined | New:
+    """What this very command did when it ran before: its commit was not known, and whoever asked still has to act on it."""
+    view = world.view(job)
+    if job.origin is Origin.CACHE:
+        return Hit(view)
+    first = next(iter(view.attempts), None)
+    return New(view) if first is not None and first.payer_job == job.id else Joined(view)
 
 
 def _existing(world: World, command: Accept, job: Job) -> Existing:
@@ -162,8 +171,9 @@ def _new(world: World, command: Accept) -> New:
     if command.refusal is not None:
         raise command.refusal
     for asset in command.input_assets:
-        if world.assets.get(asset.sha256) is None:
+        if _is_news(asset, world.assets.get(asset.sha256)):
             world.assets.put(asset.sha256, replace(asset, seen_at=world.now))
+    _leave(world, command)
     first = command.plan[0]
     render = world.put_render(
         Render(
@@ -182,7 +192,11 @@ def _new(world: World, command: Accept) -> New:
             model=command.model,
             image_count=command.image_count,
             plan=json.dumps(
-                {"routes": [route.to_dict() for route in command.plan], "fresh_micros": command.fresh_micros}
+                {
+                    "routes": [route.to_dict() for route in command.plan],
+                    "fresh_micros": command.fresh_micros,
+                    "keeps": command.has_flight,
+                }
             ),
             content=command.content,
             progress="{}",
@@ -222,10 +236,29 @@ def _new(world: World, command: Accept) -> New:
     return New(world.view(job))
 
 
-def fresh_until(render: Render, now: int) -> int:
-    """Until when a result that is kept may be served."""
-    fresh_micros = json.loads(render.plan)["fresh_micros"]
-    return FOREVER if fresh_micros is None else now + int(fresh_micros)
+def _is_news(asset: Asset, known: Asset | None) -> bool:
+    """Whether the request's picture says more than its row: a new one, or one that was gone and was just stored again."""
+    if known is None:
+        return True
+    return (
+        known.state is AssetState.GONE and asset.state is AssetState.PRESENT and asset.seen_at > known.seen_at
+    )
+
+
+def _leave(world: World, command: Accept) -> None:
+    """Let nobody join the render that the flight pointed at: at most one render of a fingerprint can be joined."""
+    flight = world.flights.get((command.scope, command.fingerprint)) if command.has_flight else None
+    old = world.renders.get(flight.render_id) if flight is not None and flight.render_id is not None else None
+    if old is not None and old.joinable:
+        world.put_render(replace(old, joinable=False))
+
+
+def fresh_until(render: Render, now: int) -> int | None:
+    """Until when its result may be served; None when the request asked to keep nothing."""
+    plan = json.loads(render.plan)
+    if not plan["keeps"]:
+        return None
+    return FOREVER if plan["fresh_micros"] is None else now + int(plan["fresh_micros"])
 
 
 def mark_seen(world: World, command: MarkSeen) -> None:

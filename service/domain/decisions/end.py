@@ -25,9 +25,12 @@ from service.domain.records import (
     RenderState,
     TotalsDelta,
 )
-from service.domain.render import RENDER_FINAL, move, move_attempt
+from service.domain.render import RENDER_FINAL, can_move, move, move_attempt
 from service.domain.routing import PlannedRoute
 from service.domain.world import World
+
+_PERHAPS_CHARGED = frozenset({AttemptState.DISPATCHING, AttemptState.UNKNOWN, AttemptState.ACCEPTED})
+"""Evidence may still come: their holds are settled by it, or posted as unconfirmed, and never given back on somebody's word."""
 
 UNCONFIRMED = Failure(
     Reason.DISPATCH_UNCONFIRMED,
@@ -46,7 +49,7 @@ def end_job(
     winning = attempts[-1] if attempts else None
     avoided = None
     if job.origin is Origin.SHARED:
-        avoided = sum(a.total_nanos for a in attempts) if state is JobState.SUCCEEDED else 0
+        avoided = winning.total_nanos if winning and state is JobState.SUCCEEDED else 0
     ended = world.put_job(
         replace(
             job,
@@ -97,9 +100,9 @@ def end_render(
 def _own(world: World, command: Finish | Fail | ResolveUnconfirmed) -> tuple[Render, Attempt] | None:
     render = world.renders.get(command.render_id)
     attempt = world.attempts.get(command.attempt_id)
-    if render is None or attempt is None or render.owner != command.owner or render.fence != command.fence:
+    if render is None or attempt is None or attempt.render_id != render.id:
         return None
-    return render, attempt
+    return (render, attempt) if (render.owner, render.fence) == (command.owner, command.fence) else None
 
 
 def finish(world: World, command: Finish) -> RunOutcome | PutAgain:
@@ -124,7 +127,7 @@ def finish(world: World, command: Finish) -> RunOutcome | PutAgain:
     for position, asset, flagged in command.assets:
         world.assets.put(asset.sha256, replace(asset, state=AssetState.PRESENT, seen_at=world.now))
         world.put_render_asset(RenderAsset(render.id, position, asset.sha256, flagged))
-    kept = fresh_until(render, world.now) if command.keep and render.joinable else None
+    kept = fresh_until(render, world.now) if command.keep and not command.partial else None
     render = replace(
         render, fresh_until=kept, partial=command.partial, notices=command.notices, progress=command.phases
     )
@@ -135,10 +138,12 @@ def finish(world: World, command: Finish) -> RunOutcome | PutAgain:
 def resolve_unconfirmed(world: World, command: ResolveUnconfirmed) -> RunOutcome:
     """Give up on an attempt whose end cannot be learnt: its hold is charged in full, as unconfirmed."""
     found = _own(world, command)
-    if found is None or found[0].state in RENDER_FINAL:
+    if found is None:
         return RunOutcome.LOST
     render, attempt = found
-    if attempt.state not in (AttemptState.UNKNOWN, AttemptState.ACCEPTED):
+    if render.state is RenderState.FAILED and attempt.state is AttemptState.FAILED:
+        return RunOutcome.DONE
+    if render.state in RENDER_FINAL or attempt.state not in (AttemptState.UNKNOWN, AttemptState.ACCEPTED):
         return RunOutcome.LOST
     failure = command.failure or UNCONFIRMED
     attempt = world.put_attempt(
@@ -159,7 +164,9 @@ def fail(world: World, command: Fail) -> NextAttempt | RunOutcome:
     if known is not None:
         return NextAttempt(render, known)
     if render.state in RENDER_FINAL:
-        return RunOutcome.DONE if render.state is RenderState.FAILED else RunOutcome.LOST
+        return RunOutcome.LOST if render.state is RenderState.SUCCEEDED else RunOutcome.DONE
+    if attempt.state in _PERHAPS_CHARGED or attempt.number != world.attempts_of(render.id)[-1].number:
+        return RunOutcome.LOST
     assert command.failure is not None, "Fail says why"
     failure = command.failure
     if attempt.state is AttemptState.HELD:
@@ -173,16 +180,18 @@ def fail(world: World, command: Fail) -> NextAttempt | RunOutcome:
         if isinstance(following, NextAttempt):
             return following
         failure = following or failure
-    end_render(world, render, RenderState.FAILED, failure=failure)
+    cancelled = render.cancel_requested_at is not None and can_move(render, RenderState.CANCELLED)
+    end_render(world, render, RenderState.CANCELLED if cancelled else RenderState.FAILED, failure=failure)
     return RunOutcome.DONE
 
 
 def _next_route(world: World, render: Render, attempt: Attempt, command: Fail) -> PlannedRoute | None:
-    free = attempt.state is AttemptState.REJECTED or attempt.unbilled
     attempts = world.attempts_of(render.id)
+    settled_free = attempt.settled_nanos == 0 and attempt.grade.rank >= Grade.BILLED_UNITS.rank
+    free = (attempt.unbilled or settled_free) and not any(one.total_nanos for one in attempts)
     if not (command.failover and free) or render.cancel_requested_at is not None:
         return None
-    if len(attempts) >= attempts_per_render_max or attempt.number != attempts[-1].number:
+    if len(attempts) >= attempts_per_render_max:
         return None
     tried = {(a.provider, a.route, a.endpoint) for a in attempts}
     planned = (PlannedRoute.from_dict(data) for data in json.loads(render.plan)["routes"])
@@ -231,6 +240,7 @@ def _next_attempt(
         except BudgetExceeded as error:
             refused = error
             continue
+        _pay(world, render.id, job)
         pending = render if render.state is RenderState.PENDING else move(render, RenderState.PENDING)
         return NextAttempt(world.put_render(replace(pending, progress="{}")), held)
     if refused is None:
@@ -238,6 +248,14 @@ def _next_attempt(
     return Failure(
         Reason.BUDGET_EXCEEDED, refused.text, Fault.CALLER, RetryAdvice.FREE, metadata=refused.metadata
     )
+
+
+def _pay(world: World, render_id: str, payer: Job) -> None:
+    """Let the origins say who pays from now on: the job that holds is PROVIDER, the others share what it pays for."""
+    for job in world.waiting_jobs(render_id):
+        origin = Origin.PROVIDER if job.id == payer.id else Origin.SHARED
+        if job.origin is not origin:
+            world.put_job(replace(job, origin=origin))
 
 
 def may_hold(world: World, command: Fail) -> tuple[tuple[str, ledger.Labels], ...]:

@@ -44,8 +44,13 @@ def not_sent(world: World, command: NotSent) -> Attempt:
 
 
 def reject(world: World, command: Reject) -> Attempt:
-    """Surely not accepted. The hold is given back by whoever continues or ends the render, together with the next hold."""
+    """Surely not accepted. The hold is given back by whoever continues or ends the render, together with the next hold.
+
+    Heard after the attempt was given up as unconfirmed, it takes the charge back; after the provider's id it is no news.
+    """
     render, attempt = _rows(world, command.attempt_id)
+    if attempt.grade is Grade.UNCONFIRMED and attempt.provider_id is None:
+        return ledger.settle(world, attempt, 0, Grade.BILLED_UNITS, memo="refused")
     if attempt.state not in (AttemptState.DISPATCHING, AttemptState.UNKNOWN):
         return attempt
     attempt = world.put_attempt(
@@ -61,6 +66,10 @@ def reject(world: World, command: Reject) -> Attempt:
 def bind_provider_id(world: World, command: BindProviderId) -> Attempt:
     """Keep the provider's id. The first one is canonical; a different one becomes an alias; the same one changes nothing."""
     render, attempt = _rows(world, command.attempt_id)
+    bound = world.provider_ids.get((command.provider, command.provider_id))
+    if bound is not None and bound.attempt_id != attempt.id:
+        # An id belongs to one attempt; following it here would deliver somebody else's picture.
+        return attempt
     for provider_id in (command.provider_id, *command.aliases):
         key = (command.provider, provider_id)
         if world.provider_ids.get(key) is None:
@@ -100,15 +109,21 @@ def record_result(world: World, command: RecordResult) -> Attempt:
                 run_seconds=command.run_seconds,
             )
         )
-        if state is AttemptState.SUCCEEDED and can_move(render, RenderState.STORING):
+        newest = attempt.number == world.attempts_of(render.id)[-1].number
+        if state is AttemptState.SUCCEEDED and newest and can_move(render, RenderState.STORING):
             render = world.put_render(move(render, RenderState.STORING, progress="{}"))
     elif state is not attempt.state:
         return attempt
     amount, grade, units = charge(render, attempt, command)
     unbilled = amount == 0 and command.surely_unbilled
-    if unbilled and attempt.hold_open:
+    if unbilled and attempt.hold_open and attempt.state is not AttemptState.SUCCEEDED:
         if render.state not in RENDER_FINAL:
-            return world.put_attempt(replace(attempt, unbilled=True, version=attempt.version + 1))
+            news = not attempt.unbilled
+            return (
+                world.put_attempt(replace(attempt, unbilled=True, version=attempt.version + 1))
+                if news
+                else attempt
+            )
         ledger.void(world, attempt, "unbilled")
         return world.attempts.get(attempt.id) or attempt
     return ledger.settle(world, attempt, amount, grade, units=units)
