@@ -24,6 +24,7 @@ from service.rpc.image_service import ImageService
 from service.rpc.ledger_service import LedgerService
 from service.rpc.model_service import ModelService
 from service.rpc.operator_service import OperatorService
+from service.rpc.quote_inputs import QuoteInputs
 from service.rpc.receipts import Receipts
 from service.rpc.server import GrpcServer
 from service.settings import Address, Configuration
@@ -120,7 +121,6 @@ def _grpc(
         jobs=jobs,
         preparer=Preparer(catalog),
         inputs=Inputs(jobs, outside.blobs, outside.pictures, outside.downloads, context.clock),
-        quotes=Quotes(catalog, jobs, database.ledger, context.clock),
         blobs=outside.blobs,
         runner=runner,
         dice=context.dice,
@@ -145,8 +145,9 @@ def _grpc(
         models=ModelService(
             callers=callers,
             catalog=catalog,
-            submissions=submissions,
-            health=outside.breakers,
+            quotes=Quotes(catalog, jobs, database.ledger, context.clock),
+            inputs=QuoteInputs(jobs, outside.pictures),
+            healths=outside.breakers,
             clock=context.clock,
         ),
         ledger=LedgerService(callers=callers, ledger=database.ledger, jobs=jobs, receipts=receipts),

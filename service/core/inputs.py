@@ -36,14 +36,14 @@ class Inputs:
         self._downloads = downloads
         self._clock = clock
 
-    async def gather(self, submission: Submission, *, keep: bool = True) -> Gathered:
-        """The measured inputs; stored unless `keep` is False, as for a quote.
+    async def gather(self, submission: Submission) -> Gathered:
+        """The measured inputs; stored.
 
         Raises AssetNotFound, InputImageInvalid, InputImageTooLarge, InputUrlRefused, InputUrlUnreachable.
         """
         started = self._clock.monotonic()
-        found = [await self._asset(submission.project, source, keep) for source in submission.images]
-        mask = await self._asset(submission.project, submission.mask, keep) if submission.mask else None
+        found = [await self._asset(submission.project, source) for source in submission.images]
+        mask = await self._asset(submission.project, submission.mask) if submission.mask else None
         if mask is not None and submission.mask is not None:
             _check_mask(submission.mask, mask, found[0])
         inputs = EditInputs(
@@ -76,8 +76,7 @@ class Inputs:
         )
         picture = await self._inspect(source, content)
         asset = asset_of(picture, self._clock.now())
-        if keep:
-            await self._blobs.put(asset.key, picture.content, picture.mime_type)
+        await self._blobs.put(asset.key, picture.content, picture.mime_type)
         return asset
 
     async def _inspect(self, source: InputSource, content: bytes) -> Picture:

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from service.core.inputs import Gathered, Inputs
 from service.core.prepare import Prepared, Preparer, request_digest
-from service.core.quote import Quotes
-from service.core.requests import Quote, Submission, Submitted
+from service.core.requests import Submission, Submitted
 from service.core.runner import Runner
 from service.domain.commands import (
     Accept,
@@ -53,7 +52,6 @@ class Submissions:
         jobs: JobReader,
         preparer: Preparer,
         inputs: Inputs,
-        quotes: Quotes,
         blobs: Blobs,
         runner: Runner,
         dice: Dice,
@@ -65,7 +63,6 @@ class Submissions:
         self._jobs = jobs
         self._preparer = preparer
         self._inputs = inputs
-        self._quotes = quotes
         self._blobs = blobs
         self._runner = runner
         self._dice = dice
@@ -94,11 +91,6 @@ class Submissions:
                 return known
             raise
         return await self._accept(self._command(submission, digest, prepared, gathered))
-
-    async def quote(self, submission: Submission) -> Quote:
-        """What the very request would cost now. Input pictures are looked at, and nothing is kept."""
-        gathered = await self._inputs.gather(submission, keep=False) if submission.images else None
-        return await self._quotes.quote(submission, gathered.drawing.inputs if gathered else None)
 
     async def _known(self, submission: Submission, digest: str) -> Submitted | None:
         if submission.request_id is None:
