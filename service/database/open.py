@@ -1,0 +1,93 @@
+"""The one door for the composition root: a database by its address, with everything that stands on it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from sqlalchemy import Connection
+
+from service.database.engine import Address, OneProcess
+from service.database.hints import LocalHints, NotifyHints
+from service.database.lane import Watcher
+from service.database.ledger_reads import DatabaseLedgerReader
+from service.database.migrate import migrate
+from service.database.reads import DatabaseJobReader
+from service.database.snapshots import Snapshots
+from service.database.store import DatabaseStore
+from service.ports import Clock
+
+READ_CONNECTIONS_MAX: Final = 4
+REPORT_CONNECTIONS_MAX: Final = 2
+
+
+class Database:
+    """A store, its readers and its hints. `start`, then use, then `stop`; stopping before starting, and twice, is legal."""
+
+    def __init__(
+        self,
+        address: Address,
+        clock: Clock,
+        jitter: Callable[[], float],
+        reporting_labels: Mapping[str, tuple[str, ...]],
+        watcher: Watcher | None,
+    ) -> None:
+        self._address = address
+        self._clock = clock
+        self._lock = OneProcess(address.file) if address.file is not None else None
+        self._snapshots = Snapshots(address, clock, connections_max=READ_CONNECTIONS_MAX)
+        self._reports = Snapshots(address, clock, connections_max=REPORT_CONNECTIONS_MAX, reports=True)
+        self._hints: Final = LocalHints() if address.embedded else NotifyHints(address.driver_url)
+        self.hints: Final = self._hints
+        self.store: Final = DatabaseStore(
+            address,
+            clock,
+            jitter,
+            reporting_labels=reporting_labels,
+            publish=self._hints.publish,
+            watcher=watcher,
+        )
+        self.jobs: Final = DatabaseJobReader(self._snapshots)
+        self.ledger: Final = DatabaseLedgerReader(self._snapshots, self._reports)
+
+    async def start(self) -> None:
+        """Lock an embedded file, bring the schema up to date, open for commands. Raises DatabaseInUse."""
+        if self._lock is not None:
+            self._lock.take()
+        await asyncio.to_thread(migrate, self._address)
+        self.store.start()
+        await self._hints.start()
+
+    async def stop(self) -> None:
+        """Finish what was handed in, then let go of everything."""
+        await self.store.stop()
+        await self._hints.stop()
+        self._snapshots.close()
+        self._reports.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    async def ready(self) -> None:
+        """Return when the database answers a read; raises StoreUnavailable or Overloaded."""
+        await self._snapshots.read(_answers)
+
+    def describe(self) -> str:
+        """For the first lines of a start; without secrets."""
+        return str(self._address)
+
+
+def open_database(
+    url: str,
+    clock: Clock,
+    jitter: Callable[[], float],
+    *,
+    reporting_labels: Mapping[str, tuple[str, ...]] | None = None,
+    watcher: Watcher | None = None,
+) -> Database:
+    """The database at `sqlite:///path` or `postgresql://…`; nothing is touched before `start`."""
+    return Database(Address(url), clock, jitter, reporting_labels or {}, watcher)
+
+
+def _answers(connection: Connection) -> None:
+    connection.exec_driver_sql("SELECT 1").scalar_one()

@@ -1,0 +1,166 @@
+"""The check of the books: everything is computed anew from the transfers and compared. It reports, and changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection
+
+SENTENCES_PER_RULE_MAX: Final = 20
+"""Differences told per rule; a broken ledger is not listed whole."""
+
+_HOUR: Final = 3_600_000_000
+
+_SIGNED: Final = """CASE WHEN t.kind IN ('HOLD', 'VOID') THEN 0
+                 WHEN substr(t.debit, 1, 8) = 'project:' THEN t.amount_nanos ELSE -t.amount_nanos END"""
+_RUNNING: Final = f"""
+    (SELECT t.source, t.ordinal, t.total_after_nanos,
+            row_number() OVER (PARTITION BY t.source ORDER BY t.ordinal) - 1 AS place,
+            sum({_SIGNED}) OVER (PARTITION BY t.source ORDER BY t.ordinal) AS running
+     FROM transfers AS t) AS r
+"""
+_LAST: Final = f"""
+    (SELECT t.source, max(t.ordinal) AS ordinal, sum({_SIGNED}) AS total,
+            sum(CASE WHEN t.kind = 'HOLD' THEN 1 ELSE 0 END) AS holds,
+            sum(CASE WHEN t.kind IN ('POST', 'VOID') THEN 1 ELSE 0 END) AS closes,
+            sum(CASE WHEN t.kind = 'HOLD' THEN t.amount_nanos ELSE 0 END) AS held
+     FROM transfers AS t GROUP BY t.source) AS l
+"""
+_TRUE_WINDOWS: Final = """
+    (SELECT h.budget_id, h.window_start,
+            sum(CASE WHEN a.hold_open THEN 0 ELSE coalesce(a.settled_nanos, 0) END) AS spent,
+            sum(CASE WHEN a.hold_open THEN h.nanos ELSE 0 END) AS held,
+            sum(CASE WHEN NOT a.hold_open AND a.settled_nanos > h.nanos
+                     THEN a.settled_nanos - h.nanos ELSE 0 END) AS overrun,
+            sum(CASE WHEN a.grade = 'UNCONFIRMED' THEN coalesce(a.settled_nanos, 0) ELSE 0 END) AS unconfirmed
+     FROM hold_budgets AS h JOIN attempts AS a ON a.id = h.attempt_id
+     GROUP BY h.budget_id, h.window_start) AS t
+"""
+
+
+class Rule(NamedTuple):
+    """What must not be: a query for the rows that break it, whose columns fill the sentence."""
+
+    sentence: str
+    sql: str
+
+
+_RULES: Final = (
+    Rule(
+        "source {0}: transfer {1} stands at place {2}",
+        f"SELECT source, ordinal, place FROM {_RUNNING} WHERE ordinal <> place",
+    ),
+    Rule(
+        "source {0}: transfer {1} says {2} in total, the amounts sum to {3}",
+        f"SELECT source, ordinal, total_after_nanos, running FROM {_RUNNING} WHERE total_after_nanos <> running",
+    ),
+    Rule(
+        "source {0}: transfer {1} is a {2}, which does not belong there",
+        """SELECT source, ordinal, kind FROM transfers
+           WHERE kind = 'HOLD' AND ordinal <> 0 OR kind IN ('POST', 'VOID') AND ordinal <> 1
+              OR kind = 'CORRECTION' AND ordinal < 2""",
+    ),
+    Rule(
+        "source {0}: transfer {1} has the amount {2}",
+        "SELECT source, ordinal, amount_nanos FROM transfers WHERE amount_nanos < 0",
+    ),
+    Rule(
+        "attempt {0}: its ledger ends at {1}, the attempt says {2}",
+        f"""SELECT a.id, l.ordinal, a.ordinal FROM attempts AS a LEFT JOIN {_LAST} ON l.source = a.id
+            WHERE l.ordinal IS NULL OR l.ordinal <> a.ordinal""",
+    ),
+    Rule(
+        "attempt {0}: its ledger sums to {1}, the attempt was settled at {2}",
+        f"""SELECT a.id, l.total, a.settled_nanos FROM attempts AS a JOIN {_LAST} ON l.source = a.id
+            WHERE l.total <> coalesce(a.settled_nanos, 0)""",
+    ),
+    Rule(
+        "attempt {0}: {1} holds, and {2} posts or voids",
+        f"""SELECT a.id, l.holds, l.closes FROM attempts AS a JOIN {_LAST} ON l.source = a.id
+            WHERE l.holds <> 1 OR l.closes <> CASE WHEN a.hold_open THEN 0 ELSE 1 END""",
+    ),
+    Rule(
+        "attempt {0}: its ledger held {1}, the attempt says {2}",
+        f"""SELECT a.id, l.held, a.hold_nanos FROM attempts AS a JOIN {_LAST} ON l.source = a.id
+            WHERE l.held <> a.hold_nanos""",
+    ),
+    Rule(
+        "attempt {0}: its hold is open though its render {1} is {2}",
+        """SELECT a.id, r.id, r.state FROM attempts AS a JOIN renders AS r ON r.id = a.render_id
+           WHERE a.hold_open AND r.finished_at IS NOT NULL""",
+    ),
+    Rule(
+        "transfers of {0}: there is no such attempt",
+        """SELECT DISTINCT t.source FROM transfers AS t LEFT JOIN attempts AS a ON a.id = t.source
+           WHERE a.id IS NULL AND t.kind <> 'ACCRUAL'""",
+    ),
+    Rule(
+        (
+            "budget {0}, window {1}: it says spent {2}, held {3}, overrun {4}, unconfirmed {5}; "
+            "its attempts come to {6}, {7}, {8}, {9}"
+        ),
+        f"""SELECT w.budget_id, w.window_start, w.spent_nanos, w.held_nanos, w.overrun_nanos, w.unconfirmed_nanos,
+                   coalesce(t.spent, 0), coalesce(t.held, 0), coalesce(t.overrun, 0), coalesce(t.unconfirmed, 0)
+            FROM budget_windows AS w
+            LEFT JOIN {_TRUE_WINDOWS} ON t.budget_id = w.budget_id AND t.window_start = w.window_start
+            WHERE w.spent_nanos <> coalesce(t.spent, 0) OR w.held_nanos <> coalesce(t.held, 0)
+               OR w.overrun_nanos <> coalesce(t.overrun, 0) OR w.unconfirmed_nanos <> coalesce(t.unconfirmed, 0)""",
+    ),
+    Rule(
+        "hold of attempt {0} on budget {1}: there is no window {2}",
+        """SELECT h.attempt_id, h.budget_id, h.window_start
+           FROM hold_budgets AS h
+           LEFT JOIN budget_windows AS w ON w.budget_id = h.budget_id AND w.window_start = h.window_start
+           WHERE w.budget_id IS NULL""",
+    ),
+)
+
+
+def differences(connection: Connection) -> list[str]:
+    """One sentence per difference, at most `SENTENCES_PER_RULE_MAX` per rule."""
+    found: list[str] = []
+    for rule in _RULES:
+        rows = connection.exec_driver_sql(f"{rule.sql} LIMIT {SENTENCES_PER_RULE_MAX}").all()
+        found += [rule.sentence.format(*row) for row in rows]
+    found += _totals(connection)
+    return found
+
+
+def _totals(connection: Connection) -> Iterator[str]:
+    """Charged and corrected, by project and hour of use, as the totals and as the transfers have them; lifetime rows too."""
+    by_totals = _sums(
+        connection,
+        "SELECT project, usage_hour, sum(charged_nanos), sum(corrected_up_nanos), sum(corrected_down_nanos) "
+        "FROM totals WHERE usage_hour > 0 GROUP BY project, usage_hour",
+    )
+    by_transfers = _sums(
+        connection,
+        f"SELECT project, usage_at / {_HOUR} * {_HOUR}, "
+        "sum(CASE WHEN kind = 'POST' THEN amount_nanos ELSE 0 END), "
+        "sum(CASE WHEN kind = 'CORRECTION' AND substr(credit, 1, 8) <> 'project:' THEN amount_nanos ELSE 0 END), "
+        "sum(CASE WHEN kind = 'CORRECTION' AND substr(credit, 1, 8) = 'project:' THEN amount_nanos ELSE 0 END) "
+        f"FROM transfers GROUP BY project, usage_at / {_HOUR} * {_HOUR}",
+    )
+    lifetime = _sums(
+        connection,
+        "SELECT project, 0, sum(charged_nanos), sum(corrected_up_nanos), sum(corrected_down_nanos) "
+        "FROM totals WHERE usage_hour = 0 GROUP BY project",
+    )
+    hourly: dict[tuple[str, int], list[int]] = {}
+    for (project, _), sums in by_totals.items():
+        into = hourly.setdefault((project, 0), [0, 0, 0])
+        hourly[project, 0] = [a + b for a, b in zip(into, sums, strict=True)]
+    nothing = [0, 0, 0]
+    for title, left, right in (
+        ("totals of {0}, hour {1}, say {2}; the transfers sum to {3}", by_totals, by_transfers),
+        ("lifetime totals of {0} say {2}; the hours sum to {3}", lifetime, hourly),
+    ):
+        for key in sorted(left.keys() | right.keys()):
+            if left.get(key, nothing) != right.get(key, nothing):
+                yield title.format(*key, left.get(key, nothing), right.get(key, nothing))
+
+
+def _sums(connection: Connection, sql: str) -> dict[tuple[str, int], list[int]]:
+    rows: list[Any] = list(connection.exec_driver_sql(sql).all())
+    return {(row[0], int(row[1])): [int(value) for value in row[2:]] for row in rows}
