@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import lightmeter
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -28,7 +29,9 @@ START_SECONDS_MAX = 60.0
 CALL_SECONDS_MAX = 120.0
 EQUAL_REQUESTS = 20
 
-console = Console(highlight=False)
+TABLE_COLUMNS = 118
+
+console = Console(highlight=False, width=max(TABLE_COLUMNS, shutil.get_terminal_size().columns))
 
 
 @dataclass(frozen=True)
@@ -81,8 +84,12 @@ def steps(title: str) -> Callable[[lightmeter.Progress], None]:
     seen: set[str] = set()
 
     def show(progress: lightmeter.Progress) -> None:
-        text = str(progress)
-        if text and text not in seen:
+        text = progress.stage.lower().replace("_", " ")
+        if progress.queue_position:
+            text += f" at place {progress.queue_position}"
+        if progress.fraction is not None:
+            text += f" {progress.fraction:.0%}"
+        if text not in seen:
             seen.add(text)
             console.print(f"  [dim]{title}:[/] {text}")
 
@@ -145,12 +152,12 @@ async def tour(client: lightmeter.AsyncClient, image: Path) -> list[lightmeter.J
 
 def receipts(jobs: list[lightmeter.Job]) -> Table:
     """Every job's receipt."""
-    table = Table(title="Receipts", title_justify="left")
+    table = Table(title="Receipts", title_justify="left", box=box.SIMPLE)
     for column in (
         "job",
         "model",
         "origin",
-        "route",
+        "provider",
         "settlement",
         "evidence",
         "charged",
@@ -158,19 +165,18 @@ def receipts(jobs: list[lightmeter.Job]) -> Table:
         "total",
         "ours",
     ):
-        table.add_column(
-            column, justify="right" if column in ("charged", "avoided", "total", "ours") else "left"
-        )
+        numbers = column in ("charged", "avoided", "total", "ours")
+        table.add_column(column, justify="right" if numbers else "left", no_wrap=True)
     for job in jobs:
         receipt, timing = job.receipt, job.timing
-        route = f"{job.route.provider}/{job.route.route}" if job.route else ""
+        provider = job.route.provider if job.route else ""
         table.add_row(
-            job.job_id[-12:],
+            job.job_id[-8:],
             job.model,
             job.origin.lower(),
-            route,
+            provider,
             receipt.settlement.lower(),
-            receipt.evidence.lower(),
+            receipt.evidence.lower().replace("_", " "),
             str(receipt.charged),
             str(receipt.avoided or ""),
             f"{timing.total.total_seconds():.2f} s" if timing.total is not None else "",
@@ -182,12 +188,12 @@ def receipts(jobs: list[lightmeter.Job]) -> Table:
 async def totals(client: lightmeter.AsyncClient, service: Service) -> None:
     """What the ledger says, and the lines of /metrics that say the same."""
     report = await client.costs(by=("provider", "origin"))
-    table = Table(title="The ledger's totals", title_justify="left")
+    table = Table(title="The ledger's totals", title_justify="left", box=box.SIMPLE)
     for column in ("provider", "origin", "jobs", "pictures", "charged", "avoided"):
         table.add_column(column)
     for row in [*report.rows, None]:
         figures = row.figures if row else report.total
-        group = (row.group.provider, row.group.origin) if row else ("total", "")
+        group = (row.group["provider"], row.group["origin"]) if row else ("total", "")
         table.add_row(
             *(str(one or "").lower() for one in group),
             str(figures.job_count),

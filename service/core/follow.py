@@ -19,6 +19,7 @@ _UNKNOWN_ID_POLLS = 3
 _UNKNOWN_ID_SECONDS = 60.0
 _CANCEL_LOOK_SECONDS = 1.0
 _GRACE_SECONDS = 30.0
+_POLL_SHARE = 0.1
 
 Fence = tuple[str, str, str, int]
 
@@ -79,8 +80,10 @@ class Follower:
     async def _poll(
         self, provider: Provider, attempt: Attempt, provider_id: str, watch: _Watch
     ) -> Status | None:
-        grown = min(poll_seconds_max, max(poll_seconds_min, watch.pause_seconds * 1.3))
-        watch.pause_seconds = grown * self._context.dice.jitter()
+        # In proportion to the age, so that what polling adds stays a small share of what the provider takes.
+        age = self._context.clock.monotonic() - watch.started
+        paced = min(poll_seconds_max, max(poll_seconds_min, age * _POLL_SHARE))
+        watch.pause_seconds = paced * self._context.dice.jitter()
         try:
             status = await provider.poll(attempt.endpoint, provider_id)
         except ProviderUnavailable as error:

@@ -63,7 +63,7 @@ class Inputs:
             seconds=self._clock.monotonic() - started,
         )
 
-    async def _asset(self, project: str, source: InputSource, keep: bool) -> Asset:
+    async def _asset(self, project: str, source: InputSource) -> Asset:
         if source.sha256 is not None:
             asset = await self._jobs.asset(source.sha256, project)
             if asset is None:
