@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum
@@ -364,14 +364,6 @@ class HintSubscription(Protocol):
 
     def close(self) -> None:
         """Stop listening; legal twice."""
-        ...
-
-
-class LogFeed(Protocol):
-    """Log lines of running renders on this replica; best effort, bounded, not replayed."""
-
-    def lines(self, render_id: str) -> AsyncIterator[Sequence[LogLine]]:
-        """The batches that come from now on."""
         ...
 
 

@@ -63,61 +63,38 @@ class Application:
             raise
 
     async def _start(self) -> None:
-        settings, rules = self._configuration.settings, self._configuration.rules
-        log = get_logger("app")
+        settings = self._configuration.settings
         clock = SystemClock()
         dice = SystemDice(clock.now)
+        catalog = load_catalog(sandbox=settings.fal_sandboxed or settings.replicate_sandboxed)
         metrics = Metrics(CollectorRegistry())
         metrics.watch_process()
         metrics.replica.set_build(VERSION)
-        catalog = load_catalog(sandbox=settings.fal_sandboxed or settings.replicate_sandboxed)
         metrics.replica.set_catalog(catalog.version)
         replica_id = settings.replica_id or dice.new_id()
 
-        database = open_database(
-            settings.database,
-            clock,
-            dice.jitter,
-            reporting_labels=dict(rules.reporting_labels),
-            watcher=StoreMeter(metrics),
-        )
-        self._stack.push_async_callback(database.stop)
-        await database.start()
-        await database.store.execute(Heartbeat(replica_id))
-
+        database = await self._open_database(clock, dice, metrics, replica_id)
         outside = await open_outside(settings, clock, metrics, ProviderMeter(metrics, catalog))
         self._stack.push_async_callback(outside.close)
-        catalog = offered(catalog, outside)
-        await apply_budgets(database.store, database.ledger, dice, _budget_lines(rules))
-
-        feed = LogFeed()
         context = RunContext(
             store=database.store,
             jobs=database.jobs,
             providers=outside.providers,
-            catalog=catalog,
+            catalog=offered(catalog, outside),
             blobs=outside.blobs,
             pictures=outside.pictures,
             downloads=outside.downloads,
             hints=database.hints,
-            feed=feed,
+            feed=LogFeed(),
             clock=clock,
             dice=dice,
             log=get_logger("run"),
             metrics=metrics,
         )
-        runner = Runner(RenderRun(context).run, get_logger("runner"))
-        await runner.start()
-        self._runner = runner
-        self._stack.push_async_callback(runner.stop)
-        for duty in (
-            heartbeats(database.store, replica_id, clock, log),
-            deadlines(database.store, database.jobs, clock, log),
-            loop_lag(metrics, clock, log),
-        ):
-            await duty.start()
-            self._stack.push_async_callback(duty.stop)
-        self._doors = await open_doors(self._configuration, context, runner, database, outside, replica_id)
+        self._runner = await self._start_work(context, replica_id)
+        self._doors = await open_doors(
+            self._configuration, context, self._runner, database, outside, replica_id
+        )
         self._stack.push_async_callback(self._doors.stop)
         self.facts = {
             "gRPC": self._doors.grpc_address,
@@ -126,6 +103,39 @@ class Application:
             "pictures": outside.pictures_in,
             "providers": outside.described,
         }
+
+    async def _open_database(
+        self, clock: SystemClock, dice: SystemDice, metrics: Metrics, replica_id: str
+    ) -> Database:
+        rules = self._configuration.rules
+        database = open_database(
+            self._configuration.settings.database,
+            clock,
+            dice.jitter,
+            reporting_labels=dict(rules.reporting_labels),
+            watcher=StoreMeter(metrics),
+        )
+        self._stack.push_async_callback(database.stop)
+        await database.start()
+        # The first heartbeat gives this replica its ordinal, before anything is counted.
+        await database.store.execute(Heartbeat(replica_id))
+        await apply_budgets(database.store, database.ledger, dice, _budget_lines(rules))
+        return database
+
+    async def _start_work(self, context: RunContext, replica_id: str) -> Runner:
+        """The renders of this replica, and what runs beside the requests."""
+        runner = Runner(RenderRun(context).run, get_logger("runner"))
+        await runner.start()
+        self._stack.push_async_callback(runner.stop)
+        store, clock, log = context.store, context.clock, get_logger("housekeeping")
+        for duty in (
+            heartbeats(store, replica_id, clock, log),
+            deadlines(store, context.jobs, clock, log),
+            loop_lag(context.metrics, clock, log),
+        ):
+            await duty.start()
+            self._stack.push_async_callback(duty.stop)
+        return runner
 
     async def drain(self) -> int:
         """Take no new calls and let what runs end, within the drain time. Answers how many renders still run."""

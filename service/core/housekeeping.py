@@ -32,7 +32,8 @@ class Repeater:
     async def start(self) -> None:
         """Begin."""
         if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._repeat(), name=self._name)
+            loop = asyncio.get_running_loop()
+            self._task = loop.create_task(self._repeat(), name=self._name)
 
     async def stop(self) -> None:
         """End, and wait for the end."""

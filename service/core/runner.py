@@ -16,11 +16,11 @@ Answer = TypeVar("Answer")
 
 async def to_the_end(work: Coroutine[Any, Any, Answer]) -> Answer:
     """Await something that a cancellation must not cut in two: the cancellation is raised only after its end."""
-    task = asyncio.get_running_loop().create_task(work)
+    whole = asyncio.gather(work)
     try:
-        return await asyncio.shield(task)
+        return (await asyncio.shield(whole))[0]
     except asyncio.CancelledError:
-        await asyncio.wait([task])
+        await asyncio.wait([whole])
         raise
 
 
