@@ -17,7 +17,7 @@ from service.core.housekeeping import deadlines, heartbeats, loop_lag
 from service.core.logfeed import LogFeed
 from service.core.run import RenderRun
 from service.core.runner import Runner
-from service.database.open import open_database
+from service.database.open import Database, open_database
 from service.domain.commands import Heartbeat
 from service.domain.records import Period
 from service.log import get_logger
