@@ -305,7 +305,7 @@ def test_what_nobody_may_pay_is_refused_unless_it_costs_nothing(desk: Desk) -> N
 
 
 def test_input_pictures_get_rows_of_their_own(desk: Desk) -> None:
-    """What a request brought is known from then on; a row that is there is left alone; a gone one comes back when stored again."""
+    """What a request brought is known from then on; a known row stays; a gone one comes back when stored again."""
     brought = replace(asset("input"), seen_at=5)
     asked = desk.accept("a", input_assets=(brought,), inputs=(("IMAGE", 0, brought.sha256),))
     row = desk.tables.assets[brought.sha256]

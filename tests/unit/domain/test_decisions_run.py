@@ -1,0 +1,165 @@
+"""The owner's steps: dispatch, unknown, progress, and what the fence keeps out."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from service.domain import commands as c
+from service.domain.limits import MICROS_PER_SECOND, lease_seconds, send_window_seconds
+from service.domain.records import AttemptState, JobState, RenderState
+from service.domain.render import shown_state
+from tests.unit.domain.desk import Desk
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def test_a_dispatch_marks_the_attempt_before_anything_is_sent(desk: Desk) -> None:
+    """State, window and seed are committed; the render shows it."""
+    asked = desk.accept()
+    send = desk.dispatch(asked)
+    assert isinstance(send, c.Send)
+    attempt = desk.attempt(asked)
+    assert send.attempt == attempt
+    assert send.render == desk.render(asked)
+    assert (AttemptState.DISPATCHING, 7, desk.clock.now()) == (
+        attempt.state, attempt.seed_sent, attempt.dispatched_at,
+    )  # fmt: skip
+    assert desk.clock.now() + send_window_seconds * MICROS_PER_SECOND == attempt.send_before
+    assert RenderState.DISPATCHING is desk.render(asked).state
+
+
+def test_a_dispatch_that_runs_again_answers_the_same_send(desk: Desk) -> None:
+    """Its commit was not known; the second run writes nothing."""
+    asked = desk.accept()
+    command = c.Dispatch(asked.render_id, asked.attempt_id, asked.owner, 1, seed=7)
+    assert desk.run(command) == desk.twice(command)
+
+
+@pytest.mark.parametrize("step", ["bind", "unknown", "result"])
+def test_what_was_sent_is_not_dispatched_again(desk: Desk, step: str) -> None:
+    """Once anything is known of the sending, a dispatch is lost."""
+    asked = desk.sent()
+    getattr(desk, step)(asked)
+    assert desk.dispatch(asked) is c.RunOutcome.LOST
+
+
+def test_a_dispatch_after_a_cancel_sends_nothing(desk: Desk) -> None:
+    """The hold is given back and the render ends, also when the cancel came while an earlier sending was under way."""
+    asked = desk.accept()
+    desk.cancel(asked)
+    assert desk.dispatch(asked) is c.RunOutcome.LOST
+    other = desk.sent("b")
+    assert c.CancelOutcome.PROVIDER_ASKED is desk.cancel(other)
+    desk.run(c.NotSent(other.attempt_id))
+    assert desk.dispatch(other) is c.RunOutcome.CANCELLED
+    assert RenderState.CANCELLED is desk.render(other).state
+    assert [("HOLD", 0, "NONE"), ("VOID", 0, "NONE")] == desk.kinds(desk.attempt(other))
+
+
+def _fenced_commands(desk: Desk, asked: c.Accept) -> list[c.Command]:
+    fence = (asked.render_id, asked.attempt_id, asked.owner, 1)
+    return [
+        c.Dispatch(*fence),
+        c.MarkUnknown(*fence),
+        c.Progress(*fence, state="RUNNING", progress='{"fraction":0.5}'),
+        c.ResolveUnconfirmed(*fence),
+        desk.finish_command(asked),
+        desk.fail_command(asked),
+    ]
+
+
+@pytest.mark.parametrize(
+    "change", [{"owner": "replica-2"}, {"fence": 2}, {"render_id": "r"}, {"attempt_id": "a"}]
+)
+@pytest.mark.parametrize("index", range(6))
+def test_only_the_owner_with_the_current_fence_may_act(
+    desk: Desk, index: int, change: dict[str, Any]
+) -> None:
+    """Everything fenced answers LOST to others and writes nothing."""
+    asked = desk.running()
+    command = replace(_fenced_commands(desk, asked)[index], **change)
+    assert desk.twice(command) is c.RunOutcome.LOST
+
+
+def test_no_step_acts_for_an_attempt_of_another_render(desk: Desk) -> None:
+    """A pair of ids that do not belong together is lost."""
+    asked, other = desk.running("a"), desk.running("b")
+    for command in _fenced_commands(desk, asked):
+        assert desk.twice(replace(command, attempt_id=other.attempt_id)) is c.RunOutcome.LOST
+
+
+@pytest.mark.parametrize("index", range(6))
+def test_nothing_acts_on_a_render_that_ended(desk: Desk, index: int) -> None:
+    """Final is final: each step says that there is nothing to do, and writes nothing."""
+    asked = desk.drawn()
+    assert desk.twice(_fenced_commands(desk, asked)[index]) in (c.RunOutcome.LOST, c.RunOutcome.DONE)
+
+
+def test_an_unclear_post_is_marked_once_and_stays_joinable(desk: Desk) -> None:
+    """The visible version grows; a repeated mark writes nothing; a bound attempt is not unknown any more."""
+    asked = desk.sent()
+    before = desk.view(asked).version
+    assert desk.unknown(asked) is c.RunOutcome.DONE
+    assert AttemptState.UNKNOWN is desk.attempt(asked).state
+    assert before < desk.view(asked).version
+    desk.twice(c.MarkUnknown(asked.render_id, asked.attempt_id, asked.owner, 1))
+    assert isinstance(desk.run(desk.orders.accept()), c.Joined)
+    desk.bind(asked)
+    desk.unknown(asked)
+    assert AttemptState.ACCEPTED is desk.attempt(asked).state
+
+
+def test_progress_shows_every_change_once(desk: Desk) -> None:
+    """Queued, running, queued again (a provider may re-queue): each visible step is one version; the same step is none."""
+    asked = desk.sent()
+    desk.bind(asked, queue_position=3)
+    assert '{"queue_position": 3}' == desk.render(asked).progress
+    versions = [desk.view(asked).version]
+    for state, progress in (
+        ("QUEUED", "{}"),
+        ("RUNNING", "{}"),
+        ("RUNNING", '{"fraction":1}'),
+        ("QUEUED", "{}"),
+    ):
+        desk.progress(asked, state, progress)
+        assert RenderState(state) is desk.render(asked).state
+        versions.append(desk.view(asked).version)
+    assert sorted(set(versions)) == versions
+    desk.progress(asked, "QUEUED", "{}")
+    assert versions[-1] == desk.view(asked).version
+
+
+@pytest.mark.parametrize("step", ["accept", "sent", "storing"])
+def test_progress_that_comes_too_early_or_too_late_is_dropped(desk: Desk, step: str) -> None:
+    """Before the id and after the result there is nothing to show."""
+    asked = getattr(desk, step)()
+    before = desk.tables.image()
+    assert desk.progress(asked) is c.RunOutcome.DONE
+    assert before == desk.tables.image()
+
+
+def test_what_a_waiting_job_shows_follows_the_render(desk: Desk) -> None:
+    """RUNNING while it is drawn and stored, QUEUED before."""
+    asked = desk.accept()
+    assert JobState.QUEUED is shown_state(desk.render(asked))
+    desk.dispatch(asked)
+    desk.bind(asked)
+    assert JobState.QUEUED is shown_state(desk.render(asked))
+    desk.progress(asked)
+    assert JobState.RUNNING is shown_state(desk.render(asked))
+    desk.result(asked)
+    assert JobState.RUNNING is shown_state(desk.render(asked))
+
+
+def test_replicas_have_the_smallest_free_ordinals(desk: Desk) -> None:
+    """A replica keeps its own; one whose lease ended gives its ordinal away, and gets another when it comes back."""
+    assert [0, 1, 2] == [desk.run(c.Heartbeat(name)) for name in ("a", "b", "c")]
+    desk.clock.advance(lease_seconds)
+    assert 1 == desk.run(c.Heartbeat("b"))
+    assert 0 == desk.run(c.Heartbeat("d"))
+    assert 2 == desk.run(c.Heartbeat("a"))
+    assert 1 == desk.run(c.Heartbeat("b"))
