@@ -212,6 +212,7 @@ class Settings(BaseSettings):
     """Life of a presigned picture address."""
 
     sandbox: Literal["auto", "on", "off"] = "auto"
+    sandbox_url: HttpUrl | None = None  # one that runs already; None: this process starts its own
     sandbox_instant: bool = False
     sandbox_speed: Annotated[float, Field(gt=0, le=1000)] = 1.0
     fal_queue_url: HttpUrl | None = None

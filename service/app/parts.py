@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
 from service.app.meters import ProviderMeter
 from service.domain.catalog import Catalog
@@ -17,7 +18,7 @@ from service.providers.metered import Metered
 from service.providers.replicate import ReplicateProvider
 from service.providers.sandbox_process import SandboxAddress, SandboxProcess
 from service.providers.wire import trust
-from service.settings import Settings
+from service.settings import Address, Settings
 from service.storage.folder import FolderBlobs
 from service.storage.metered import MeteredBlobs
 from service.storage.pictures import PillowPictures
@@ -62,8 +63,9 @@ async def open_outside(settings: Settings, clock: Clock, metrics: Metrics, meter
         bucket, pictures_in = _bucket(settings, clock)
         stack.push_async_callback(bucket.close)
         pictures = PillowPictures()
-        stack.callback(pictures.close)
-        downloads = HttpDownloads(allow_loopback=sandbox is not None, tls=trust())
+        stack.push_async_callback(pictures.close)
+        allow_loopback = sandbox is not None or _on_loopback(settings)
+        downloads = HttpDownloads(allow_loopback=allow_loopback, tls=trust())
         stack.push_async_callback(downloads.close)
     except BaseException:
         await stack.aclose()
@@ -82,9 +84,18 @@ async def open_outside(settings: Settings, clock: Clock, metrics: Metrics, meter
     )
 
 
+def _on_loopback(settings: Settings) -> bool:
+    """Whether a provider's address was set to this machine: then its pictures come from there too."""
+    urls = (settings.fal_queue_url, settings.fal_rest_url, settings.fal_cdn_url, settings.replicate_url)
+    return any(Address(urlsplit(url).hostname or "", 0).is_loopback for url in urls if url)
+
+
 async def _sandbox(settings: Settings, stack: AsyncExitStack) -> SandboxAddress | None:
     if not (settings.fal_sandboxed or settings.replicate_sandboxed):
         return None
+    if settings.sandbox_url is not None:
+        url = settings.sandbox_url
+        return SandboxAddress(url, f"{url}/fal", f"{url}/replicate")
     process = SandboxProcess(instant=settings.sandbox_instant, speed=settings.sandbox_speed)
     stack.push_async_callback(process.stop)
     return await process.start()
