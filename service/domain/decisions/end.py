@@ -241,8 +241,10 @@ def _next_attempt(
             refused = error
             continue
         _pay(world, render.id, job)
-        pending = render if render.state is RenderState.PENDING else move(render, RenderState.PENDING)
-        return NextAttempt(world.put_render(replace(pending, progress="{}")), held)
+        # A job shows which attempt it waits for, so another one is another version even where the state stays.
+        pending = replace(render, state=RenderState.PENDING, version=render.version + 1, progress="{}")
+        assert render.state is RenderState.PENDING or can_move(render, RenderState.PENDING), "it can go on"
+        return NextAttempt(world.put_render(pending), held)
     if refused is None:
         return None
     return Failure(
