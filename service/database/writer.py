@@ -168,7 +168,8 @@ class _Write:
                 raise Unlocked(f"{name}: a row was changed that is not locked")
             else:
                 moved.append((old, new))
+        if moved:
+            # First, so that a new row may take the place that an old one leaves in a partial unique index.
+            kept.update(self._connection, moved)
         count = kept.codec.key_count
         kept.insert(self._connection, sorted(made, key=sort or (lambda row: row[:count])))
-        if moved:
-            kept.update(self._connection, moved)

@@ -1,0 +1,46 @@
+"""The store on both engines, each held to the contract: a SQLite file, and a real PostgreSQL."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from service.clock import SystemClock, SystemDice
+from service.database.open import Database, open_database
+from tests.contract.store_contract import StoreContract
+from tests.support.postgres import postgres_folder, postgres_url
+
+__all__ = ["postgres_folder", "postgres_url"]
+
+
+@asynccontextmanager
+async def _opened(url: str) -> AsyncIterator[Database]:
+    clock = SystemClock()
+    database = open_database(url, clock, SystemDice(clock.now).jitter, reporting_labels={"growth": ("team",)})
+    await database.start()
+    try:
+        yield database
+        assert () == await database.ledger.verify()
+    finally:
+        await database.stop()
+
+
+class TestSqlite(StoreContract):
+    """A file of its own."""
+
+    @pytest.fixture
+    async def opened(self, tmp_path: Path) -> AsyncIterator[Database]:
+        """An empty database; its books are checked at the end."""
+        async with _opened(f"sqlite:///{tmp_path}/books.db") as database:
+            yield database
+
+
+class TestPostgres(StoreContract):
+    """A database of its own on a real server."""
+
+    @pytest.fixture
+    async def opened(self, postgres_url: str) -> AsyncIterator[Database]:
+        """An empty database; its books are checked at the end."""
+        async with _opened(postgres_url) as database:
+            yield database

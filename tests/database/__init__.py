@@ -1,0 +1,1 @@
+"""Proofs about the database room that need its inside: statements stepped by hand, connections cut, books broken."""
