@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import re
 import shutil
 import sys
 import urllib.request
@@ -31,7 +32,7 @@ EQUAL_REQUESTS = 20
 
 TABLE_COLUMNS = 118
 
-console = Console(highlight=False, width=max(TABLE_COLUMNS, shutil.get_terminal_size().columns))
+console = Console(highlight=False, record=True, width=max(TABLE_COLUMNS, shutil.get_terminal_size().columns))
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ async def running() -> AsyncIterator[Service]:
     )
     try:
         async with asyncio.timeout(START_SECONDS_MAX):
-            yield await _facts(process)
+            service = await _facts(process)
+        yield service
     finally:
         if process.returncode is None:
             process.terminate()
@@ -202,6 +204,7 @@ async def totals(client: lightmeter.AsyncClient, service: Service) -> None:
             str(figures.avoided),
         )
     console.print(table)
+    console.record = False
     console.rule("[bold]/metrics/ledger says the same")
     text = await asyncio.to_thread(_fetch, f"{service.http}/metrics/ledger")
     wanted = (
@@ -224,15 +227,23 @@ async def main() -> None:
     """Run the tour."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--image", type=Path, default=STOCK, help="the picture to edit")
-    image = parser.parse_args().image
+    parser.add_argument("--svg", type=Path, help="save what was shown, without the long tables, as a picture")
+    arguments = parser.parse_args()
+    image = arguments.image
     if not image.is_file():
         raise SystemExit(f"{image}: no such file")
     FOLDER.mkdir(exist_ok=True)
     async with running() as service, lightmeter.AsyncClient(service.grpc) as client:
         jobs = await tour(client, image)
+        console.record = False
         console.print(receipts(jobs))
+        console.record = True
         await totals(client, service)
     console.print(f"\nThe pictures lie in [bold]{FOLDER}/[/].")
+    if arguments.svg is not None:
+        # Without the fonts that the picture would fetch from elsewhere.
+        svg = re.sub(r"@font-face \{.*?\}", "", console.export_svg(title="make demo"), flags=re.DOTALL)
+        arguments.svg.write_text(svg)
 
 
 if __name__ == "__main__":

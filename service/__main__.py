@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 import sys
+from pathlib import Path
 
 import uvloop
 
@@ -16,8 +18,9 @@ from service.settings import Configuration, SettingsInvalid, load
 _BANNER = """Lightmeter is ready.
 {facts}
 Try it:
-  lightmeter generate "a fox in snow" -m flux-schnell --out fox.jpg
+  {command} generate "a fox in snow" -m flux-schnell --out fox.jpg
 """
+_CLIENT_ADDRESS = "127.0.0.1:50051"
 
 
 async def serve(configuration: Configuration) -> None:
@@ -31,7 +34,7 @@ async def serve(configuration: Configuration) -> None:
     try:
         width = max(map(len, application.facts))
         facts = "\n".join(f"  {name:<{width}}  {fact}" for name, fact in application.facts.items())
-        sys.stderr.write(_BANNER.format(facts=facts))
+        sys.stderr.write(_BANNER.format(facts=facts, command=_command(application.grpc_address)))
         sys.stderr.flush()
         await stop.wait()
         log = get_logger("main")
@@ -48,6 +51,15 @@ async def serve(configuration: Configuration) -> None:
         await asyncio.gather(draining, again, return_exceptions=True)
     finally:
         await application.stop()
+
+
+def _command(address: str) -> str:
+    """How the command line is called from here: the one that lies beside this Python, with the address where it differs."""
+    beside = Path(sys.executable).with_name("lightmeter")
+    name = "lightmeter"
+    if shutil.which(name) is None and beside.exists():
+        name = str(beside.relative_to(Path.cwd()) if beside.is_relative_to(Path.cwd()) else beside)
+    return name if address == _CLIENT_ADDRESS else f"{name} --address {address}"
 
 
 def main() -> int:
