@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Protocol
 
 from lightmeter.v1 import model_service_pb2 as pb
@@ -9,27 +10,29 @@ from lightmeter.v1 import model_service_pb2_grpc
 
 from service.core.requests import Quote, Submission
 from service.domain.catalog import Catalog
+from service.domain.drawing import EditInputs
 from service.domain.errors import FieldInvalid
 from service.ports import Clock
 from service.rpc.identity import Callers
 from service.rpc.model_out import Healths, model_message, put_health
 from service.rpc.paging import Cursor
+from service.rpc.quote_inputs import QuoteInputs
 from service.rpc.quote_out import quote_message
 from service.rpc.submission_in import read_edit, read_generate
 
 
 class QuotesRequests(Protocol):
-    """The use case of Quote; see `service.core.submit`."""
+    """The use case of Quote; see `service.core.quote`."""
 
-    async def quote(self, submission: Submission) -> Quote:
-        """MUST NOT hold or charge anything."""
+    async def quote(self, submission: Submission, inputs: EditInputs | None = None) -> Quote:
+        """MUST NOT hold, count or keep anything. `inputs` are the measured ones of an edit."""
         ...
 
 
 class ModelService(model_service_pb2_grpc.ModelServiceServicer):
     """The servicer. The catalog does not change while the process runs, so its messages are made once.
 
-    `health` is what this replica has met of each provider, by the provider's name.
+    `healths` is what this replica has met of each provider, by the provider's name.
     """
 
     def __init__(
@@ -37,14 +40,16 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         *,
         callers: Callers,
         catalog: Catalog,
-        submissions: QuotesRequests,
-        health: Healths,
+        quotes: QuotesRequests,
+        inputs: QuoteInputs,
+        healths: Healths,
         clock: Clock,
     ) -> None:
         self._callers = callers
         self._catalog = catalog
-        self._submissions = submissions
-        self._health = health
+        self._quotes = quotes
+        self._inputs = inputs
+        self._healths = healths
         self._clock = clock
         self._models = {name: model_message(model) for name, model in sorted(catalog.models.items())}
 
@@ -57,7 +62,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         shown = names[: cursor.size]
         response = pb.ListModelsResponse(catalog_version=self._catalog.version)
         for name in shown:
-            put_health(self._models[name], self._health)
+            put_health(self._models[name], self._healths)
             response.models.append(self._models[name])
         if len(names) > cursor.size:
             response.next_page_token = cursor.token([shown[-1]])
@@ -70,7 +75,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
             raise FieldInvalid.of("name", "must not be empty", limit=1, actual=0)
         message = self._models[self._catalog.resolve(request.name).name]
         return pb.GetModelResponse(
-            model=put_health(message, self._health), catalog_version=self._catalog.version
+            model=put_health(message, self._healths), catalog_version=self._catalog.version
         )
 
     async def Quote(self, request: pb.QuoteRequest, context: Any) -> pb.QuoteResponse:
@@ -81,8 +86,15 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
             raise FieldInvalid.of("request", "needs one of generate and edit")
         if kind == "generate":
             submission = read_generate(caller.project, request.generate).submission
+            quote = await self._quotes.quote(submission)
         else:
             submission = read_edit(caller.project, request.edit).submission
-        quote = await self._submissions.quote(submission)
+            self._catalog.resolve(submission.drawing.model)
+            measured = await self._inputs.measure(submission)
+            quote = await self._quotes.quote(submission, measured.inputs)
+            if not measured.complete:
+                # What was looked up is the fingerprint of pictures that nobody has seen.
+                unseen = "BYPASSED" if quote.cache == "BYPASSED" else "MISS"
+                quote = replace(quote, fingerprint="", cache=unseen)
         model = self._catalog.resolve(quote.effective.model)
-        return quote_message(submission, quote, model, self._health, self._clock.now())
+        return quote_message(submission, quote, model, self._healths, self._clock.now())

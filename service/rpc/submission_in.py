@@ -137,12 +137,12 @@ def _read_options(faults: Faults, options: image_service_pb2.SubmitOptions) -> d
     }
     if options.HasField("cache_max_age"):
         age = syntax.seconds(faults, "options.cache_max_age", options.cache_max_age)
-        if age <= 0:
+        if age is not None and age <= 0:
             faults.add("options.cache_max_age", "must be positive", limit=0, actual=age)
         read["cache_max_age_seconds"] = age
     if options.HasField("job_timeout"):
         timeout = syntax.seconds(faults, "options.job_timeout", options.job_timeout)
-        if not 0 < timeout <= job_timeout_seconds_max:
+        if timeout is not None and not 0 < timeout <= job_timeout_seconds_max:
             limit = job_timeout_seconds_max
             faults.add("options.job_timeout", f"above 0 and at most {limit} s", limit=limit, actual=timeout)
         read["job_timeout_seconds"] = timeout
@@ -169,6 +169,8 @@ def _wait(faults: Faults, options: image_service_pb2.SubmitOptions) -> float:
     if not options.HasField("wait"):
         return 0.0
     wait_seconds = syntax.seconds(faults, "options.wait", options.wait)
+    if wait_seconds is None:
+        return 0.0
     if not 0 <= wait_seconds <= wait_seconds_max:
         faults.add(
             "options.wait",

@@ -149,12 +149,12 @@ def sha256(faults: Faults, field: str, value: str) -> str:
     return value
 
 
-def seconds(faults: Faults, field: str, value: Duration) -> float:
-    """A duration in seconds, negative ones included."""
+def seconds(faults: Faults, field: str, value: Duration) -> float | None:
+    """A duration in seconds, negative ones included; None after a fault."""
     mixed = value.seconds * value.nanos < 0
     if mixed or abs(value.nanos) >= _NANOS or abs(value.seconds) > _SECONDS_MAX:
         faults.add(field, "is no valid duration")
-        return 0.0
+        return None
     return float(value.seconds + value.nanos / _NANOS)
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 from service.core.requests import Quote, Submission, Submitted, WatchEvent
 from service.domain.commands import Cancelled
+from service.domain.drawing import EditInputs
+from service.domain.failure import PictureInvalid, PictureTooLarge
 from service.domain.queries import (
     BudgetState,
     CostFigures,
@@ -21,32 +25,56 @@ from service.domain.queries import (
 )
 from service.domain.records import Asset, Attempt, Render, Transfer
 from service.domain.view import JobView
-from service.ports import BlobInfo, Health
+from service.ports import BlobInfo, Health, Picture
 from tests.rpc import samples
 
 
 @dataclass
 class FakeSubmissions:
-    """Answers every submission with `answer` and every quote with `quoted`, or raises it."""
+    """Answers every submission with `answer`, or raises it; `hold` keeps it waiting, `reached` tells that it waits."""
 
     answer: Any = None
-    quoted: Any = None
     asked: list[Submission] = field(default_factory=list)
-    asked_quotes: list[Submission] = field(default_factory=list)
+    hold: asyncio.Event | None = None
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def submit(self, submission: Submission) -> Submitted:
         """Remember and answer."""
         self.asked.append(submission)
+        self.reached.set()
+        if self.hold is not None:
+            await self.hold.wait()
         if isinstance(self.answer, BaseException):
             raise self.answer
         return self.answer or Submitted(samples.done_view(), replayed=False)
 
-    async def quote(self, submission: Submission) -> Quote:
+
+@dataclass
+class FakeQuotes:
+    """Answers every quote with `answer`, or raises it."""
+
+    answer: Any = None
+    asked: list[tuple[Submission, EditInputs | None]] = field(default_factory=list)
+
+    async def quote(self, submission: Submission, inputs: EditInputs | None = None) -> Quote:
         """Remember and answer."""
-        self.asked_quotes.append(submission)
-        if isinstance(self.quoted, BaseException):
-            raise self.quoted
-        return self.quoted
+        self.asked.append((submission, inputs))
+        if isinstance(self.answer, BaseException):
+            raise self.answer
+        return self.answer
+
+
+@dataclass
+class FakePictures:
+    """Every picture is 64 by 32, except the bytes `broken` and `huge`."""
+
+    async def inspect(self, content: bytes, *, bytes_max: int, pixels_max: int) -> Picture:
+        """Measure without looking."""
+        if content == b"broken":
+            raise PictureInvalid("is no picture")
+        if content == b"huge":
+            raise PictureTooLarge("too many pixels", limit=pixels_max, actual=pixels_max + 1)
+        return Picture(content, sha256(content).hexdigest(), "image/png", "png", 64, 32, has_alpha=False)
 
 
 @dataclass

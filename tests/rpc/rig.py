@@ -28,6 +28,7 @@ from service.rpc.image_service import ImageService
 from service.rpc.ledger_service import LedgerService
 from service.rpc.model_service import ModelService
 from service.rpc.operator_service import OperatorService
+from service.rpc.quote_inputs import QuoteInputs
 from service.rpc.receipts import Receipts
 from service.rpc.server import GrpcServer
 from tests.rpc.fakes import (
@@ -37,6 +38,8 @@ from tests.rpc.fakes import (
     FakeJobs,
     FakeLedger,
     FakeLog,
+    FakePictures,
+    FakeQuotes,
     FakeSubmissions,
     FakeWatches,
 )
@@ -52,6 +55,7 @@ class Rig:
     callers: Callers = field(default_factory=NamedProjects)
     stop_seconds: float = 1.0
     submissions: FakeSubmissions = field(default_factory=FakeSubmissions)
+    quotes: FakeQuotes = field(default_factory=FakeQuotes)
     watches: FakeWatches = field(default_factory=FakeWatches)
     cancellations: FakeCancellations = field(default_factory=FakeCancellations)
     jobs: FakeJobs = field(default_factory=FakeJobs)
@@ -78,8 +82,9 @@ class Rig:
             models=ModelService(
                 callers=self.callers,
                 catalog=CATALOG,
-                submissions=self.submissions,
-                health={"fal": self.health},
+                quotes=self.quotes,
+                inputs=QuoteInputs(self.jobs, FakePictures()),
+                healths={"fal": self.health},
                 clock=clock,
             ),
             ledger=LedgerService(callers=self.callers, ledger=self.ledger, jobs=self.jobs, receipts=receipts),
@@ -176,7 +181,7 @@ async def refused(call: Any) -> Refusal:
         if hasattr(call, "__await__"):
             await call
         else:
-            async for _ in call:
+            while await call.read() is not grpc.aio.EOF:
                 pass
     except grpc.aio.AioRpcError as error:
         return read_refusal(error)
