@@ -6,6 +6,7 @@ import pytest
 
 from service.domain import commands as c
 from service.domain.records import AttemptState, JobState, RenderState
+from tests.support.orders import route
 from tests.unit.domain.desk import BROKE, HOLD, REFUSED, Desk
 
 UNITS = {"metrics": (("image_count", "1"),)}
@@ -279,3 +280,14 @@ def test_when_a_result_expires_is_reckoned_from_its_arrival(desk: Desk) -> None:
     asked = desk.running()
     attempt = desk.result(asked, result='{"outputs":[1]}', result_expires_in_micros=60)
     assert (desk.clock.now() + 60, '{"outputs":[1]}') == (attempt.result_expires_at, attempt.result)
+
+
+def test_a_correction_upwards_is_booked_in_full_although_the_room_was_given_away(desk: Desk) -> None:
+    """What a post left of its hold is free for others at once; if the bill comes after all, the limit is passed by just that."""
+    budget = desk.budget(HOLD)
+    first = desk.running("a")
+    desk.result(first, metrics=(("image_count", "0.25"),))
+    desk.accept("b", plan=(route("fal", HOLD - HOLD // 4),))
+    desk.run(c.RecordResult(first.attempt_id, ended="SUCCEEDED", images_count=1, **UNITS))
+    window = desk.window(budget)
+    assert (HOLD, HOLD - HOLD // 4, 0) == (window.spent_nanos, window.held_nanos, window.overrun_nanos)

@@ -8,6 +8,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -227,10 +228,7 @@ class Walk:
         sources = by_source(self.tables)
         for row in self.tables.hold_budgets.values():
             totals = [one.total_after_nanos for one in sources[row.attempt_id][1:]]
-            ups = (
-                min(new, row.nanos) - min(old, row.nanos)
-                for old, new in zip(totals, totals[1:], strict=False)
-            )
+            ups = (min(new, row.nanos) - min(old, row.nanos) for old, new in pairwise(totals))
             raised[row.budget_id, row.window_start] += sum(max(0, up) for up in ups)
         opened = self._opened()
         for key, window in self.tables.windows.items():
