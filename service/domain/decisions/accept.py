@@ -34,8 +34,8 @@ from service.domain.records import (
     Render,
     RenderInput,
     RenderState,
-    TotalsDelta,
 )
+from service.domain.totals import TotalsDelta
 from service.domain.world import World
 
 _DIGEST_PARTS = ("drawing", "inputs", "options")
@@ -232,7 +232,6 @@ def _new(world: World, command: Accept) -> New:
         world.render_inputs.put((render.id, role, position), RenderInput(render.id, role, position, sha256))
     if command.has_flight:
         key = (command.scope, command.fingerprint)
-        _leave(world, key)
         world.flights.put(key, Flight(command.scope, command.fingerprint, render.id))
     return New(world.view(job))
 
@@ -252,16 +251,6 @@ def _leave(world: World, command: Accept) -> None:
     old = world.renders.get(flight.render_id) if flight is not None and flight.render_id is not None else None
     if old is not None and old.joinable:
         world.put_render(replace(old, joinable=False))
-
-
-def _leave(world: World, key: tuple[str, str]) -> None:
-    """The render that the flight pointed at is joined no more, so that one render at most is: after a REFRESH."""
-    flight = world.flights.get(key)
-    left = (
-        world.renders.get(flight.render_id) if flight is not None and flight.render_id is not None else None
-    )
-    if left is not None and left.joinable:
-        world.put_render(replace(left, joinable=False))
 
 
 def fresh_until(render: Render, now: int) -> int | None:
