@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from decimal import Decimal
-from enum import Enum
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from service.domain.failure import Failure
+from service.domain.exchange import CancelAnswer, DispatchAnswer, Health, Order, Result, Status
 from service.domain.queries import (
     BudgetState,
     CostQuery,
@@ -42,7 +39,7 @@ class Clock(Protocol):
 
 
 class Dice(Protocol):
-    """Everything that is random, injected."""
+    """Everything that is random, injected. MUST NOT block; ids MUST never repeat."""
 
     def new_id(self) -> str:
         """A UUIDv7, opaque to everybody."""
@@ -110,127 +107,6 @@ class Blobs(Protocol):
 # ---------------------------------------------------------------- providers
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One dispatch, shaped: exactly what the provider is sent."""
-
-    provider: str
-    endpoint: str
-    body: bytes
-    """The model's input as JSON (UTF-8), without provider envelope."""
-    token: str
-    start_timeout_seconds: int
-    run_seconds_max: int
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """The provider took it. `aliases` are further ids it used for the same request."""
-
-    provider_id: str
-    aliases: tuple[str, ...] = ()
-    queue_position: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """Surely not accepted and surely not billed; the next route may be tried."""
-
-    failure: Failure
-    kind: str
-    """For metrics: unauthorized, account_blocked, invalid_input, content, not_found, rate_limited, unreachable."""
-    retry_after_seconds: float | None = None
-    fatal: bool = False
-    """True when no other route can help (the input itself is refused by its content)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unclear:
-    """Perhaps accepted. MUST NOT be sent again."""
-
-    kind: str
-    text: str
-
-
-DispatchAnswer = Accepted | Refused | Unclear
-
-
-class Stage(Enum):
-    """Where a request stands at the provider."""
-
-    QUEUED = "QUEUED"
-    RUNNING = "RUNNING"
-    ENDED = "ENDED"
-    GONE = "GONE"
-    """The provider says that it does not know the id (404)."""
-
-
-@dataclass(frozen=True, slots=True)
-class LogLine:
-    """One line of the provider's log."""
-
-    text: str
-    level: str = "INFO"
-    at: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """One look at a running request."""
-
-    stage: Stage
-    queue_position: int | None = None
-    fraction: float | None = None
-    logs: tuple[LogLine, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """One picture as the provider offers it; sizes are claims, not measurements."""
-
-    url: str
-    mime_type: str | None = None
-    flagged: bool = False
-
-
-class Ended(Enum):
-    """How a request ended at the provider."""
-
-    SUCCEEDED = "SUCCEEDED"
-    FAILED = "FAILED"
-    CANCELLED = "CANCELLED"
-    ABORTED = "ABORTED"
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What the provider said at the end: outputs, and the evidence of what it bills."""
-
-    ended: Ended
-    outputs: tuple[Output, ...] = ()
-    failure: Failure | None = None
-    billable_units: Decimal | None = None
-    """fal's `x-fal-billable-units`; None when the header is missing."""
-    metrics: Mapping[str, Decimal] = field(default_factory=dict)
-    """Replicate's metrics, numbers only."""
-    surely_unbilled: bool = False
-    seed: int | None = None
-    queue_seconds: float | None = None
-    run_seconds: float | None = None
-    expires_in_seconds: float | None = None
-    """How long the provider keeps the result, from now."""
-    notices: tuple[str, ...] = ()
-
-
-class CancelAnswer(Enum):
-    """What the provider says to a cancel."""
-
-    CANCELLED = "CANCELLED"
-    ASKED = "ASKED"
-    TOO_LATE = "TOO_LATE"
-    UNKNOWN_ID = "UNKNOWN_ID"
-
-
 class Provider(Protocol):
     """One provider's queue. Foreign exceptions MUST NOT leave it.
 
@@ -269,18 +145,6 @@ class Provider(Protocol):
         ...
 
 
-class Health(Enum):
-    """Whether a route is worth asking, as this replica has met it."""
-
-    OK = "OK"
-    DEGRADED = "DEGRADED"
-    """It failed lately, or the next dispatch is a trial."""
-    OPEN = "OPEN"
-    """It keeps failing: dispatches are refused here until a trial is due."""
-    ACCOUNT_BLOCKED = "ACCOUNT_BLOCKED"
-    """The provider refuses our account: true for all its routes."""
-
-
 class RouteHealth(Protocol):
     """What the circuit breaker of one provider knows. MUST NOT do I/O."""
 
@@ -313,7 +177,7 @@ class Pictures(Protocol):
 
 
 class Downloads(Protocol):
-    """Fetching pictures by URL. No credentials, no redirects to elsewhere, bounded in bytes and time.
+    """Fetching pictures by URL. MUST NOT send credentials or follow redirects to elsewhere; bounded in bytes and time.
 
     Raises `DownloadFailed` (service.domain.failure; `final` when repeating is useless).
     """
@@ -352,7 +216,7 @@ class Hints(Protocol):
 
 
 class HintSubscription(Protocol):
-    """One listener; a context manager in use."""
+    """One listener. MUST be closed by whoever opened it; MAY wake without a change."""
 
     async def wait(self, seconds_max: float) -> bool:
         """Wait for a hint, at most this long. True when one came."""

@@ -10,10 +10,11 @@ from service.core.logfeed import NewLines
 from service.domain.catalog import Route
 from service.domain.commands import Progress
 from service.domain.errors import Reason, StoreUnavailable
+from service.domain.exchange import Result, Stage, Status
 from service.domain.failure import Failure, Fault, ProviderDenied, ProviderUnavailable, RetryAdvice
 from service.domain.limits import poll_seconds_max, poll_seconds_min, progress_seconds_min
 from service.domain.records import Attempt
-from service.ports import Provider, Result, Stage, Status
+from service.ports import Provider
 
 _UNKNOWN_ID_POLLS = 3
 _UNKNOWN_ID_SECONDS = 60.0

@@ -12,6 +12,7 @@ from service.core.inputs import asset_of
 from service.domain.catalog import Route
 from service.domain.drawing import Drawing
 from service.domain.errors import Overloaded, Reason, StorageUnavailable
+from service.domain.exchange import Output, Result
 from service.domain.failure import (
     DownloadFailed,
     Failure,
@@ -26,7 +27,7 @@ from service.domain.limits import (
     result_margin_seconds,
 )
 from service.domain.records import Asset, Attempt
-from service.ports import Output, Picture, Result
+from service.ports import Picture
 
 _KEPT_SECONDS_DEFAULT = 3_600.0
 _PAUSE_SECONDS_MAX = 30.0

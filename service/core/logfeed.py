@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass, field
 
-from service.ports import LogLine
+from service.domain.exchange import LogLine
 
 _LINES_KEPT = 200
 _LINES_PER_RENDER_SEEN = 100

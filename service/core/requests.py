@@ -8,11 +8,11 @@ from decimal import Decimal
 from service.domain.budget import budget_name
 from service.domain.commands import CacheMode
 from service.domain.drawing import Drawing, Expansion
+from service.domain.exchange import LogLine
 from service.domain.price import Estimate
 from service.domain.queries import BudgetState
 from service.domain.routing import PlannedRoute
 from service.domain.view import JobView
-from service.ports import LogLine
 
 __all__ = [
     "InputSource", "Quote", "QuotedRoute", "Submission", "Submitted", "WatchHeartbeat", "WatchLogs", "budget_name",

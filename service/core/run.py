@@ -27,13 +27,13 @@ from service.domain.commands import (
 )
 from service.domain.drawing import Drawing, InputPicture
 from service.domain.errors import Reason, StorageUnavailable
+from service.domain.exchange import Accepted, DispatchAnswer, Ended, Order, Refused, Result
 from service.domain.failure import DoorError, Failure, Fault, RetryAdvice
 from service.domain.fingerprint import drawing_from_canonical
 from service.domain.limits import MICROS_PER_SECOND, attempts_per_render_max, send_window_seconds
 from service.domain.records import Attempt, AttemptState, Render
 from service.domain.shape import shape
 from service.domain.view import JobView
-from service.ports import Accepted, DispatchAnswer, Ended, Order, Refused, Result
 
 _NOT_SENT_MAX = 3
 _PUT_AGAIN_MAX = 3

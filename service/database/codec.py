@@ -16,6 +16,7 @@ from service.database import tables as work
 from service.domain import records as r
 from service.domain.errors import Reason
 from service.domain.failure import Failure, Fault, RetryAdvice
+from service.domain.totals import TotalsDelta, TotalsKey
 
 Record = TypeVar("Record")
 Translate = Callable[[Any], Any]
@@ -167,7 +168,7 @@ TRANSFERS: Final = Codec(
 )
 
 
-def totals_row(key: r.TotalsKey, deltas: Iterable[r.TotalsDelta], *between: str | int) -> list[Any]:
+def totals_row(key: TotalsKey, deltas: Iterable[TotalsDelta], *between: str | int) -> list[Any]:
     """The sum of deltas as a row of totals; `between` stands between the dimensions and the sums."""
     sums = [0] * len(money.SUMS)
     buckets = [0] * len(money.BUCKETS)

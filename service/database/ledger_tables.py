@@ -11,7 +11,7 @@ from sqlalchemy import BigInteger, Column, Index, Table
 
 from service.database.dialect import partial_index, roomy
 from service.database.tables import flag, metadata, micros, nanos, number, text
-from service.domain.records import LATENCY_BOUNDS_SECONDS
+from service.domain.totals import LATENCY_BOUNDS_SECONDS
 
 BUCKETS = tuple(f"bucket_{index:02d}" for index in range(len(LATENCY_BOUNDS_SECONDS) + 1))
 """One column per latency bucket; the last one holds what is slower than every bound."""

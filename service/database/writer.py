@@ -14,7 +14,7 @@ from service.database import tables as work
 from service.database.codec import Codec
 from service.database.dialect import Dialect, Run, Upsert
 from service.database.loader import Loaded, Unlocked
-from service.domain.records import TotalsDelta, TotalsKey
+from service.domain.totals import TotalsDelta, TotalsKey
 from service.domain.world import Rows, World
 
 UPDATE_TEXTS_MAX: Final = 64

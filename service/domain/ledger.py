@@ -19,11 +19,10 @@ from service.domain.records import (
     HoldBudget,
     Job,
     Origin,
-    TotalsDelta,
-    TotalsKey,
     Transfer,
     TransferKind,
 )
+from service.domain.totals import TotalsDelta, TotalsKey
 from service.domain.world import World
 
 _HOUR = 3_600 * MICROS_PER_SECOND

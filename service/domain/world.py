@@ -22,11 +22,10 @@ from service.domain.records import (
     RenderAsset,
     RenderInput,
     Replica,
-    TotalsDelta,
-    TotalsKey,
     Transfer,
     Window,
 )
+from service.domain.totals import TotalsDelta, TotalsKey
 from service.domain.view import JobView
 
 Key = TypeVar("Key")

@@ -8,18 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from service.domain.exchange import CancelAnswer, DispatchAnswer, Health, Order, Refused, Result, Status
 from service.domain.failure import ProviderDenied
-from service.ports import (
-    CancelAnswer,
-    Clock,
-    DispatchAnswer,
-    Health,
-    Order,
-    Provider,
-    Refused,
-    Result,
-    Status,
-)
+from service.ports import Clock, Provider
 from service.providers.circuits import BLOCKED_SECONDS, FAILURES_MAX, OPEN_SECONDS, Circuits
 from service.providers.errors import account_blocked, route_refused
 from service.providers.wrapper import Wrapper

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from typing import Final
 
+from service.domain.exchange import Accepted, DispatchAnswer, Health, Refused, Unclear
 from service.domain.limits import dispatch_post_seconds_max
-from service.ports import Accepted, Clock, DispatchAnswer, Health, Refused, Unclear
+from service.ports import Clock
 
 FAILURES_MAX: Final = 5
 OPEN_SECONDS: Final = 30.0

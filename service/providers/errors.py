@@ -14,8 +14,8 @@ from typing import Final
 import httpx
 
 from service.domain.errors import Reason
+from service.domain.exchange import Refused
 from service.domain.failure import Failure, Fault, ProviderUnavailable, RetryAdvice
-from service.ports import Refused
 
 PROVIDER_TEXT_CHARACTERS_MAX: Final = 500
 

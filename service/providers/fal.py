@@ -11,22 +11,14 @@ import fal_client
 import httpx
 from fal_client.client import CDN_URL, QUEUE_URL_FORMAT, REST_URL, AppId
 
+from service.domain.exchange import CancelAnswer, DispatchAnswer, Order, Refused, Result, Status, Unclear
 from service.domain.failure import ProviderUnavailable
 from service.domain.limits import (
     dispatch_post_seconds_max,
     download_seconds_max,
     provider_call_seconds_max,
 )
-from service.ports import (
-    CancelAnswer,
-    Clock,
-    DispatchAnswer,
-    Order,
-    Refused,
-    Result,
-    Status,
-    Unclear,
-)
+from service.ports import Clock
 from service.providers.fal_answers import judge_submit, read_cancel, read_result, read_status
 from service.providers.posting import OnePost, posting_transport
 from service.providers.wire import Answer, Caller, calling_transport, no_answer, trust, usable_url

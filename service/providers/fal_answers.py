@@ -13,12 +13,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from service.domain.failure import Failure, Fault
-from service.domain.limits import MICROS_PER_SECOND
-from service.ports import (
+from service.domain.exchange import (
     Accepted,
     CancelAnswer,
-    Clock,
     DispatchAnswer,
     Ended,
     LogLine,
@@ -29,6 +26,9 @@ from service.ports import (
     Status,
     Unclear,
 )
+from service.domain.failure import Failure, Fault
+from service.domain.limits import MICROS_PER_SECOND
+from service.ports import Clock
 from service.providers.errors import (
     account_blocked,
     clean,

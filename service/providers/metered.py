@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from service.domain.exchange import Accepted, CancelAnswer, DispatchAnswer, Order, Refused, Result, Status
 from service.domain.failure import ProviderDenied, ProviderUnavailable
-from service.ports import Accepted, CancelAnswer, DispatchAnswer, Order, Provider, Refused, Result, Status
+from service.ports import Provider
 from service.providers.wrapper import Wrapper
 
 

@@ -14,8 +14,9 @@ from typing import Final
 
 import httpx
 
+from service.domain.exchange import Refused, Unclear
 from service.domain.limits import dispatch_post_seconds_max
-from service.ports import Clock, Refused, Unclear
+from service.ports import Clock
 from service.providers.errors import NOTHING_SENT, PERHAPS_SENT, unreachable
 from service.providers.wire import (
     CONNECT_SECONDS_MAX,

@@ -13,13 +13,14 @@ import httpx
 from replicate.client import Client
 from replicate.exceptions import ReplicateError
 
+from service.domain.exchange import CancelAnswer, DispatchAnswer, Order, Refused, Result, Status, Unclear
 from service.domain.failure import ProviderDenied, ProviderUnavailable
 from service.domain.limits import (
     dispatch_post_seconds_max,
     download_seconds_max,
     provider_call_seconds_max,
 )
-from service.ports import CancelAnswer, Clock, DispatchAnswer, Order, Refused, Result, Status, Unclear
+from service.ports import Clock
 from service.providers.errors import FOREIGN, door
 from service.providers.posting import OnePost, posting_transport
 from service.providers.replicate_answers import judge_create, read_cancel, read_result, read_status

@@ -17,9 +17,10 @@ from typing import Any, Final
 
 import httpx
 
+from service.domain.exchange import LogLine
 from service.domain.failure import DoorError, ProviderDenied, ProviderUnavailable
 from service.domain.limits import MICROS_PER_SECOND, provider_call_seconds_max
-from service.ports import Clock, LogLine
+from service.ports import Clock
 from service.providers.errors import AnswerTooLarge, ForeignHost, clean, door
 
 USER_AGENT: Final = "lightmeter"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from service.ports import CancelAnswer, DispatchAnswer, Order, Provider, Result, Status
+from service.domain.exchange import CancelAnswer, DispatchAnswer, Order, Result, Status
+from service.ports import Provider
 
 
 class Wrapper:

@@ -19,10 +19,10 @@ from lightmeter.v1 import (
 from service.domain.commands import CacheMode, CancelOutcome
 from service.domain.drawing import Background, ImageFormat, Operation, Quality, Resolution
 from service.domain.errors import Reason
+from service.domain.exchange import Health
 from service.domain.failure import Fault, RetryAdvice
 from service.domain.price import Certainty
 from service.domain.records import Grade, JobState, Origin, Period, TransferKind
-from service.ports import Health
 
 E = TypeVar("E", bound=Enum)
 

@@ -13,7 +13,8 @@ from lightmeter.v1 import money_pb2
 from service.domain.drawing import Operation
 from service.domain.failure import Fault
 from service.domain.queries import CostFigures, CostReport, CostRow
-from service.domain.records import LATENCY_BOUNDS_SECONDS, Grade, JobState, Origin, Transfer
+from service.domain.records import Grade, JobState, Origin, Transfer
+from service.domain.totals import LATENCY_BOUNDS_SECONDS
 from service.rpc import enums
 from service.rpc.instants import span_of_seconds, stamp
 from service.rpc.ledger_in import LABEL, AskedReport

@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from service.domain.errors import Reason
+from service.domain.exchange import Accepted, CancelAnswer, Ended, Refused, Stage, Unclear
 from service.domain.failure import ProviderDenied, ProviderUnavailable
-from service.ports import Accepted, CancelAnswer, Ended, Refused, Stage, Unclear
 from tests.providers.rig import Rig
 
 DOUBTFUL_STATUSES = (408, 409, 425, 499, 500, 502, 503, 504)

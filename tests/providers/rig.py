@@ -11,7 +11,8 @@ from functools import cache
 from typing import Any
 
 from sandbox import Sandbox, SandboxOptions
-from service.ports import Accepted, DispatchAnswer, Order, Provider
+from service.domain.exchange import Accepted, DispatchAnswer, Order
+from service.ports import Provider
 from service.providers.fal import FalProvider
 from service.providers.replicate import ReplicateProvider
 from service.providers.wire import trust

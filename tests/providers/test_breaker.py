@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from service.domain.errors import Reason
-from service.domain.failure import ProviderDenied
-from service.ports import (
+from service.domain.exchange import (
     Accepted,
     CancelAnswer,
     DispatchAnswer,
@@ -19,6 +18,7 @@ from service.ports import (
     Status,
     Unclear,
 )
+from service.domain.failure import ProviderDenied
 from service.providers.breaker import Breaker
 from service.providers.errors import (
     account_blocked,

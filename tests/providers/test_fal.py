@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from service.domain.errors import Reason
+from service.domain.exchange import Accepted, Ended, Stage
 from service.domain.failure import ProviderUnavailable
-from service.ports import Accepted, Ended, Stage
 from tests.providers.rig import FAL_ENDPOINT, TOKEN, Rig, make_fal, order
 from tests.providers.wire_server import WireServer, http
 from tests.support.clock import FakeClock

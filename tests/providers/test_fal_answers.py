@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from service.domain.errors import Reason
+from service.domain.exchange import Accepted, CancelAnswer, Ended, Refused, Result, Stage, Unclear
 from service.domain.failure import Fault, ProviderDenied, ProviderUnavailable, RetryAdvice
-from service.ports import Accepted, CancelAnswer, Ended, Refused, Result, Stage, Unclear
 from service.providers.fal_answers import judge_submit, read_cancel, read_result, read_status
 from service.providers.wire import Answer
 from tests.support.clock import FakeClock

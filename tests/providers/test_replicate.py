@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from service.domain.errors import Reason
-from service.ports import Accepted, Ended, Order, Stage
+from service.domain.exchange import Accepted, Ended, Order, Stage
 from tests.providers.rig import REPLICATE_ENDPOINT, SDXL, TOKEN, Rig, make_replicate, order
 from tests.support.clock import FakeClock
 

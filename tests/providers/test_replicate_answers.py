@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from service.domain.errors import Reason
+from service.domain.exchange import CancelAnswer, Ended, Refused, Result, Stage, Unclear
 from service.domain.failure import Fault, ProviderDenied, ProviderUnavailable, RetryAdvice
-from service.ports import CancelAnswer, Ended, Refused, Result, Stage, Unclear
 from service.providers.replicate_answers import (
     failure_of,
     judge_create,

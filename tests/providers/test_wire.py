@@ -11,8 +11,9 @@ import httpx
 import pytest
 
 from service.domain.errors import Reason
+from service.domain.exchange import Accepted, DispatchAnswer, Refused, Stage, Unclear
 from service.domain.failure import ProviderUnavailable
-from service.ports import Accepted, DispatchAnswer, Provider, Refused, Stage, Unclear
+from service.ports import Provider
 from service.providers.wire import Answer, Caller, calling_transport, retry_after
 from tests.providers.rig import FAL_ENDPOINT, REPLICATE_ENDPOINT, make_fal, make_replicate, order, tls
 from tests.providers.wire_server import WireServer, http

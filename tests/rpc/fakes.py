@@ -11,6 +11,7 @@ from typing import Any
 from service.core.requests import Quote, Submission, Submitted, WatchEvent
 from service.domain.commands import Cancelled
 from service.domain.drawing import EditInputs
+from service.domain.exchange import Health
 from service.domain.failure import PictureInvalid, PictureTooLarge
 from service.domain.queries import (
     BudgetState,
@@ -25,7 +26,7 @@ from service.domain.queries import (
 )
 from service.domain.records import Asset, Attempt, Render, Transfer
 from service.domain.view import JobView
-from service.ports import BlobInfo, Health, Picture
+from service.ports import BlobInfo, Picture
 from tests.rpc import samples
 
 

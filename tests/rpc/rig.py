@@ -65,7 +65,7 @@ class Rig:
     log: FakeLog = field(default_factory=FakeLog)
 
     def __post_init__(self) -> None:
-        clock = SystemClock()
+        self.clock = clock = SystemClock()
         self.metrics = Metrics(CollectorRegistry())
         receipts = Receipts(self.ledger, self.blobs)
         self.server = GrpcServer(

@@ -8,7 +8,7 @@ from lightmeter.v1 import job_pb2
 
 from service.core.requests import WatchHeartbeat, WatchLogs
 from service.domain.errors import JobNotFound, TooManyWatches, VersionAhead, WatchEnded
-from service.ports import LogLine
+from service.domain.exchange import LogLine
 from tests.rpc import samples
 from tests.rpc.rig import Rig, refused
 

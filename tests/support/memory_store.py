@@ -29,11 +29,10 @@ from service.domain.records import (
     RenderAsset,
     RenderInput,
     Replica,
-    TotalsDelta,
-    TotalsKey,
     Transfer,
     Window,
 )
+from service.domain.totals import TotalsDelta, TotalsKey
 from service.domain.view import JobView
 from service.domain.world import World
 from service.ports import Clock

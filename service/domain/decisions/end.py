@@ -12,7 +12,6 @@ from service.domain.errors import BudgetExceeded, Reason
 from service.domain.failure import Failure, Fault, RetryAdvice
 from service.domain.limits import MICROS_PER_SECOND, attempts_per_render_max
 from service.domain.records import (
-    LATENCY_BOUNDS_SECONDS,
     AssetState,
     Attempt,
     AttemptState,
@@ -23,10 +22,10 @@ from service.domain.records import (
     Render,
     RenderAsset,
     RenderState,
-    TotalsDelta,
 )
 from service.domain.render import RENDER_FINAL, can_move, move, move_attempt
 from service.domain.routing import PlannedRoute
+from service.domain.totals import LATENCY_BOUNDS_SECONDS, TotalsDelta
 from service.domain.world import World
 
 _PERHAPS_CHARGED = frozenset({AttemptState.DISPATCHING, AttemptState.UNKNOWN, AttemptState.ACCEPTED})
