@@ -90,7 +90,7 @@ def read_report(caller: Caller, request: pb.SummarizeCostsRequest) -> AskedRepor
         group_by=asked,
         label_key=label_key,
         filters=filters,
-        limit=report_rows_max,
+        limit=report_rows_max + 1,
     )
     return AskedReport(query, group_by, labels[0][1] if labels else None, request.include_latency)
 

@@ -8,7 +8,8 @@ from typing import Any
 from lightmeter.v1 import ledger_service_pb2 as pb
 from lightmeter.v1 import ledger_service_pb2_grpc
 
-from service.domain.errors import FieldInvalid, JobNotFound, NotOffered
+from service.domain.errors import FieldInvalid, JobNotFound, NotOffered, ReportUnsupported
+from service.domain.limits import report_rows_max
 from service.ports import JobReader, LedgerReader
 from service.rpc import syntax
 from service.rpc.identity import Callers
@@ -39,6 +40,11 @@ class LedgerReading(ledger_service_pb2_grpc.LedgerServiceServicer):
         cursor = Cursor(caller.project, request, request.page_size)
         after = cursor.after(request.page_token, (int, list))
         report = await self._ledger.costs(asked.query)
+        if len(report.rows) > report_rows_max:
+            raise ReportUnsupported(
+                f"the report has more than {report_rows_max} rows; take a shorter range or fewer dimensions",
+                metadata={"accepted": f"{report_rows_max} rows"},
+            )
         rows, total = report_rows(asked, report)
         if after is not None:
             rows = [row for row in rows if [row.interval_start, list(row.group)] > list(after)]
