@@ -277,6 +277,11 @@ class ReplicaMetrics:
         self._catalog_info.labels(version).set(1)
 
 
+def new_registry() -> CollectorRegistry:
+    """An empty registry; one per replica."""
+    return CollectorRegistry()
+
+
 class Metrics:
     """All metrics of one replica, registered with the registry that it is given."""
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
-from prometheus_client import CollectorRegistry
-
 from service.app.doors import Doors, open_doors
 from service.app.meters import ProviderMeter, StoreMeter
 from service.app.parts import offered, open_outside
@@ -21,7 +19,7 @@ from service.database.open import Database, open_database
 from service.domain.commands import Heartbeat
 from service.domain.records import Period
 from service.log import get_logger
-from service.metrics import Metrics
+from service.metrics import Metrics, new_registry
 from service.settings import Configuration, Rules
 
 VERSION = "0.1.0"
@@ -67,7 +65,7 @@ class Application:
         clock = SystemClock()
         dice = SystemDice(clock.now)
         catalog = load_catalog(sandbox=settings.fal_sandboxed or settings.replicate_sandboxed)
-        metrics = Metrics(CollectorRegistry())
+        metrics = Metrics(new_registry())
         metrics.watch_process()
         metrics.replica.set_build(VERSION)
         metrics.replica.set_catalog(catalog.version)

@@ -85,7 +85,7 @@ def open_database(
     reporting_labels: Mapping[str, tuple[str, ...]] | None = None,
     watcher: Watcher | None = None,
 ) -> Database:
-    """The database at `sqlite:///path` or `postgresql://…`; nothing is touched before `start`."""
+    """The database at an SQLite or PostgreSQL address; nothing is touched before `start`."""
     return Database(Address(url), clock, jitter, reporting_labels or {}, watcher)
 
 

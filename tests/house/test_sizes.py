@@ -14,7 +14,25 @@ PORT_METHODS_MAX = 7
 
 # (path, dotted name or "" for the module) -> (its size today, why it may be larger).
 # An exception may only shrink: the size must be the size of today.
-EXCEPTIONS: dict[tuple[str, str], tuple[int, str]] = {}
+EXCEPTIONS: dict[tuple[str, str], tuple[int, str]] = {
+    ("service/domain/world.py", "World"): (
+        17,
+        "loads, puts and reads per table; in two classes one batch would have two sights",
+    ),
+    ("service/database/dialect.py", "Dialect"): (
+        10,
+        "every difference between the engines is a named method of this one class",
+    ),
+    ("service/database/loader.py", "_Load"): (
+        10,
+        "the steps of the lock order, one method each, in the order in which they run",
+    ),
+    ("tests/support/orders.py", "Steps"): (9, "one method per step that a test may order"),
+    ("tests/unit/domain/desk.py", "Desk"): (
+        29,
+        "the tests' short words for commands, one per command and look",
+    ),
+}
 
 _NO_METHODS = {"property", "cached_property", "setter", "getter", "deleter", "overload"}
 

@@ -174,52 +174,63 @@ def _new(world: World, command: Accept) -> New:
         if _is_news(asset, world.assets.get(asset.sha256)):
             world.assets.put(asset.sha256, replace(asset, seen_at=world.now))
     _leave(world, command)
-    first = command.plan[0]
-    render = world.put_render(
-        Render(
-            id=command.render_id,
-            project=command.project,
-            scope=command.scope,
-            fingerprint=command.fingerprint,
-            state=RenderState.PENDING,
-            version=1,
-            joinable=command.has_flight,
-            cancel_requested_at=None,
-            owner=command.owner,
-            fence=1,
-            next_step_at=world.now + int(pending_seconds_max * MICROS_PER_SECOND),
-            operation=command.operation,
-            model=command.model,
-            image_count=command.image_count,
-            plan=json.dumps(
-                {
-                    "routes": [route.to_dict() for route in command.plan],
-                    "fresh_micros": command.fresh_micros,
-                    "keeps": command.has_flight,
-                }
-            ),
-            content=command.content,
-            progress="{}",
-            created_at=world.now,
-            finished_at=None,
-            fresh_until=None,
-        )
-    )
+    render = world.put_render(_render(world, command))
     job = world.put_job(_job(world, command, render.id, Origin.PROVIDER))
-    attempt = Attempt(
-        id=command.attempt_id,
-        render_id=render.id,
-        number=1,
-        payer_job=job.id,
+    ledger.take_hold(world, _first_attempt(world, command, job), command.labels)
+    for role, position, sha256 in command.inputs:
+        world.render_inputs.put((render.id, role, position), RenderInput(render.id, role, position, sha256))
+    if command.has_flight:
+        key = (command.scope, command.fingerprint)
+        world.flights.put(key, Flight(command.scope, command.fingerprint, render.id))
+    return New(world.view(job))
+
+
+def _render(world: World, command: Accept) -> Render:
+    plan = {
+        "routes": [route.to_dict() for route in command.plan],
+        "fresh_micros": command.fresh_micros,
+        "keeps": command.has_flight,
+    }
+    return Render(
+        id=command.render_id,
         project=command.project,
-        provider=first.provider,
-        route=first.route,
-        endpoint=first.endpoint,
+        scope=command.scope,
+        fingerprint=command.fingerprint,
+        state=RenderState.PENDING,
+        version=1,
+        joinable=command.has_flight,
+        cancel_requested_at=None,
+        owner=command.owner,
+        fence=1,
+        next_step_at=world.now + int(pending_seconds_max * MICROS_PER_SECOND),
+        operation=command.operation,
+        model=command.model,
+        image_count=command.image_count,
+        plan=json.dumps(plan),
+        content=command.content,
+        progress="{}",
+        created_at=world.now,
+        finished_at=None,
+        fresh_until=None,
+    )
+
+
+def _first_attempt(world: World, command: Accept, payer: Job) -> Attempt:
+    route = command.plan[0]
+    return Attempt(
+        id=command.attempt_id,
+        render_id=command.render_id,
+        number=1,
+        payer_job=payer.id,
+        project=command.project,
+        provider=route.provider,
+        route=route.route,
+        endpoint=route.endpoint,
         state=AttemptState.HELD,
         version=1,
         token=command.token,
-        price=first.price_json,
-        hold_nanos=first.ceiling_nanos,
+        price=route.price_json,
+        hold_nanos=route.ceiling_nanos,
         hold_open=True,
         ordinal=0,
         settled_nanos=None,
@@ -227,13 +238,6 @@ def _new(world: World, command: Accept) -> New:
         units="",
         usage_at=world.now,
     )
-    ledger.take_hold(world, attempt, command.labels)
-    for role, position, sha256 in command.inputs:
-        world.render_inputs.put((render.id, role, position), RenderInput(render.id, role, position, sha256))
-    if command.has_flight:
-        key = (command.scope, command.fingerprint)
-        world.flights.put(key, Flight(command.scope, command.fingerprint, render.id))
-    return New(world.view(job))
 
 
 def _is_news(asset: Asset, known: Asset | None) -> bool:
