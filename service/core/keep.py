@@ -31,6 +31,7 @@ from service.ports import Picture
 
 _KEPT_SECONDS_DEFAULT = 3_600.0
 _PAUSE_SECONDS_MAX = 30.0
+_PUT_AGAIN_TRIES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,8 @@ class Keeper:
     async def keep(self, drawing: Drawing, attempt: Attempt, route: Route, result: Result) -> Kept | Failure:
         """The stored pictures, or why there is none."""
         outputs = result.outputs[: route.images_max]
-        kept_seconds = result.expires_in_seconds or _KEPT_SECONDS_DEFAULT
+        told = result.expires_in_seconds
+        kept_seconds = _KEPT_SECONDS_DEFAULT if told is None else told
         until = self._context.clock.monotonic() + max(
             result_margin_seconds, kept_seconds - result_margin_seconds
         )
@@ -93,12 +95,27 @@ class Keeper:
             pictures={one.asset.sha256: one.picture for one in good},
         )
 
-    async def put_again(self, kept: Kept, sha256s: tuple[str, ...]) -> None:
-        """Store pictures once more that were about to be deleted."""
+    async def put_again(self, kept: Kept, sha256s: tuple[str, ...]) -> bool:
+        """Store pictures once more that were about to be deleted; False when the picture store stays away."""
         for sha256 in sha256s:
             picture = kept.pictures[sha256]
             key = next(asset.key for _, asset, _ in kept.assets if asset.sha256 == sha256)
-            await self._context.blobs.put(key, picture.content, picture.mime_type)
+            if not await self._put(key, picture):
+                return False
+        return True
+
+    async def _put(self, key: str, picture: Picture) -> bool:
+        clock = self._context.clock
+        pause = 0.5
+        for _ in range(_PUT_AGAIN_TRIES):
+            try:
+                await self._context.blobs.put(key, picture.content, picture.mime_type)
+            except (StorageUnavailable, Overloaded):
+                await clock.sleep(pause * self._context.dice.jitter())
+                pause = min(_PAUSE_SECONDS_MAX, pause * 2)
+            else:
+                return True
+        return False
 
     async def _one(self, provider: str, position: int, output: Output, until: float) -> _Fetched | Failure:
         clock = self._context.clock

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from enum import Enum
 
 from service.core.context import RunContext
 from service.core.follow import Follower, GaveUp
 from service.core.keep import Keeper, Kept
 from service.core.runner import to_the_end
+from service.core.steady import STORE_TRIES_MAX, Steady
 from service.domain.catalog import FailureCharge, Route
 from service.domain.commands import (
     BindProviderId,
@@ -26,7 +28,7 @@ from service.domain.commands import (
     Send,
 )
 from service.domain.drawing import Drawing, InputPicture
-from service.domain.errors import Reason, StorageUnavailable
+from service.domain.errors import Overloaded, Reason, StorageUnavailable, StoreUnavailable
 from service.domain.exchange import Accepted, DispatchAnswer, Ended, Order, Refused, Result
 from service.domain.failure import DoorError, Failure, Fault, RetryAdvice
 from service.domain.fingerprint import drawing_from_canonical
@@ -47,11 +49,23 @@ class _Setting:
     drawing: Drawing
 
 
+class _NoPost(Enum):
+    """Why a dispatch sent nothing."""
+
+    LOST = "LOST"
+    """The render is not ours to send, or not to be sent any more."""
+    UNMARKED = "UNMARKED"
+    """The database did not say whether the marker is committed."""
+    LATE = "LATE"
+    """The marker took too long; it is taken back."""
+
+
 class RenderRun:
     """The owner's way through a render. Every step is a command; a lost fence ends the way without a trace."""
 
     def __init__(self, context: RunContext) -> None:
         self._context = context
+        self._store = Steady(context.store, context.clock, context.dice, context.log)
         self._follower = Follower(context)
         self._keeper = Keeper(context)
 
@@ -84,8 +98,8 @@ class RenderRun:
         if isinstance(answer, Refused):
             return await self._fail(setting, attempt, answer.failure, failover=not answer.fatal)
         self._context.log.warning("dispatch_unclear", attempt=attempt.id, cause=answer.kind)
-        await self._context.store.execute(MarkUnknown(*self._fence(setting, attempt), cause=answer.kind))
-        await self._context.store.execute(ResolveUnconfirmed(*self._fence(setting, attempt)))
+        await self._store.execute(MarkUnknown(*self._fence(setting, attempt), cause=answer.kind))
+        await self._store.execute(ResolveUnconfirmed(*self._fence(setting, attempt)))
         return None
 
     def _route(self, render: Render, attempt: Attempt) -> Route | None:
@@ -111,7 +125,7 @@ class RenderRun:
 
     async def _input_url(self, provider: str, picture: InputPicture) -> str:
         """Our own signed URL where the provider can read it, else an upload."""
-        asset = await self._context.jobs.asset(picture.sha256, None)
+        asset = await self._store.until_answered(lambda: self._context.jobs.asset(picture.sha256, None))
         if asset is None:
             raise StorageUnavailable("an input picture of this render has no row")
         url = self._context.blobs.provider_url(asset.key)
@@ -136,27 +150,39 @@ class RenderRun:
             start_timeout_seconds=route.start_timeout_seconds,
             run_seconds_max=route.run_seconds_max,
         )
-        for _ in range(_NOT_SENT_MAX):
+        late_count = 0
+        for _ in range(STORE_TRIES_MAX):
             # Shielded as a whole: a POST whose id is not committed is a picture that nobody can find again.
-            sent, answer = await to_the_end(self._dispatch(setting, attempt, order, seed))
-            if answer is not None or not sent:
+            answer = await to_the_end(self._dispatch(setting, attempt, order, seed))
+            if answer is _NoPost.LOST:
+                return None
+            if not isinstance(answer, _NoPost):
                 return answer
-            self._context.log.warning("not_sent_in_time", attempt=attempt.id)
+            self._context.log.warning("not_sent", attempt=attempt.id, cause=answer.value)
+            late_count += answer is _NoPost.LATE
+            if late_count == _NOT_SENT_MAX:
+                break
+            if answer is _NoPost.UNMARKED:
+                await self._context.clock.sleep(self._context.dice.jitter())
         await self._fail(setting, attempt, _NEVER_SENT, failover=False)
         return None
 
     async def _dispatch(
         self, setting: _Setting, attempt: Attempt, order: Order, seed: int | None
-    ) -> tuple[bool, DispatchAnswer | None]:
+    ) -> DispatchAnswer | _NoPost:
         store = self._context.store
         send_before = self._context.clock.monotonic() + send_window_seconds
-        marked = await store.execute(Dispatch(*self._fence(setting, attempt), seed=seed))
+        try:
+            marked = await store.execute(Dispatch(*self._fence(setting, attempt), seed=seed))
+        except (StoreUnavailable, Overloaded):
+            return _NoPost.UNMARKED
         if not isinstance(marked, Send):
-            return False, None
+            return _NoPost.LOST
         answer = await self._context.providers[order.provider].dispatch(order, send_before)
         if answer is None:
             await store.execute(NotSent(attempt.id))
-        elif isinstance(answer, Accepted):
+            return _NoPost.LATE
+        if isinstance(answer, Accepted):
             await store.execute(
                 BindProviderId(
                     attempt.id,
@@ -167,8 +193,11 @@ class RenderRun:
                 )
             )
         elif isinstance(answer, Refused):
-            await store.execute(Reject(attempt.id, answer.failure))
-        return True, answer
+            refused: Attempt = await store.execute(Reject(attempt.id, answer.failure))
+            if refused.provider_id is not None:
+                # The provider has named an id for it elsewhere: it is not refused, whatever this answer says.
+                return Accepted(refused.provider_id)
+        return answer
 
     # -- after the POST
 
@@ -178,9 +207,9 @@ class RenderRun:
         fence = self._fence(setting, attempt)
         result = await self._follower.follow(fence, attempt, route, provider_id)
         if isinstance(result, GaveUp):
-            await self._context.store.execute(ResolveUnconfirmed(*fence, failure=result.failure))
+            await self._store.execute(ResolveUnconfirmed(*fence, failure=result.failure))
             return None
-        recorded: Attempt = await self._context.store.execute(_record(attempt, route, result))
+        recorded: Attempt = await self._store.execute(_record(attempt, route, result))
         self._observe(setting, recorded)
         if recorded.state is not AttemptState.SUCCEEDED:
             failure = result.failure or _NOTHING_RETURNED
@@ -196,13 +225,13 @@ class RenderRun:
             return
         put_again: frozenset[str] = frozenset()
         for _ in range(_PUT_AGAIN_MAX):
-            outcome = await self._context.store.execute(
-                self._finish_command(setting, attempt, kept, put_again)
-            )
+            outcome = await self._store.execute(self._finish_command(setting, attempt, kept, put_again))
             if not isinstance(outcome, PutAgain):
                 return
-            await self._keeper.put_again(kept, outcome.sha256s)
+            if not await self._keeper.put_again(kept, outcome.sha256s):
+                break
             put_again |= frozenset(outcome.sha256s)
+        await self._fail(setting, attempt, _NOT_KEPT, failover=False)
 
     def _finish_command(
         self, setting: _Setting, attempt: Attempt, kept: Kept, put_again: frozenset[str]
@@ -221,7 +250,7 @@ class RenderRun:
         self, setting: _Setting, attempt: Attempt, failure: Failure, *, failover: bool = True
     ) -> Attempt | None:
         dice = self._context.dice
-        outcome = await self._context.store.execute(
+        outcome = await self._store.execute(
             Fail(
                 *self._fence(setting, attempt),
                 failure=failure,
@@ -288,6 +317,12 @@ _INPUTS_NOT_DELIVERED = Failure(
 )
 _NEVER_SENT = Failure(
     Reason.ROUTES_UNAVAILABLE, "the request could not be sent in time", Fault.SERVICE, RetryAdvice.FREE
+)
+_NOT_KEPT = Failure(
+    Reason.STORAGE_UNAVAILABLE,
+    "the picture store was away when the picture had to be put there once more",
+    Fault.OPERATOR,
+    RetryAdvice.MAY_PAY_AGAIN,
 )
 _NOTHING_RETURNED = Failure(
     Reason.PROVIDER_FAILED,

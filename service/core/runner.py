@@ -20,7 +20,11 @@ async def to_the_end(work: Coroutine[Any, Any, Answer]) -> Answer:
     try:
         return (await asyncio.shield(whole))[0]
     except asyncio.CancelledError:
-        await asyncio.wait([whole])
+        while not whole.done():
+            try:
+                await asyncio.wait([whole])
+            except asyncio.CancelledError:  # asked again, and still it has to end first
+                continue
         raise
 
 
@@ -56,10 +60,10 @@ class Runner:
     async def stop(self) -> None:
         """End what still runs. A dispatch under way is shielded and finishes its commit first. Legal twice."""
         self._draining = True
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        while tasks := list(self._tasks.values()):
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     @property
     def running_count(self) -> int:
@@ -78,10 +82,12 @@ class Runner:
             )
 
     def begin(self, view: JobView) -> None:
-        """Run a new render in the background."""
+        """Run a new render in the background; one that runs here already is left alone."""
         assert self._loop is not None, "the runner was not started"
         assert view.render is not None, "a new job has its render"
         render_id = view.render.id
+        if render_id in self._tasks:
+            return
         task = self._loop.create_task(self._supervise(view), name=f"render {render_id}")
         self._tasks[render_id] = task
         task.add_done_callback(lambda _: self._tasks.pop(render_id, None))
