@@ -29,7 +29,7 @@ from service.rpc import enums, syntax
 from service.rpc.errors import cut
 from service.rpc.identity import Caller, Callers
 from service.rpc.instants import stamp
-from service.rpc.job_out import asset_message
+from service.rpc.job_out import put_asset
 from service.rpc.jobs_in import cursor_of, read_job_query
 from service.rpc.receipts import Receipts
 from service.rpc.submission_in import Asked, read_edit, read_generate
@@ -225,7 +225,9 @@ class ImageService(image_service_pb2_grpc.ImageServiceServicer):
                 limit=len(content),
                 actual=request.offset_bytes,
             )
-        yield pb.DownloadAssetResponse(asset=asset_message(asset, self._blobs))
+        first = pb.DownloadAssetResponse()
+        put_asset(first.asset, asset, self._blobs)
+        yield first
         for start in range(request.offset_bytes, len(content), chunk_bytes_max):
             yield pb.DownloadAssetResponse(chunk=content[start : start + chunk_bytes_max])
 

@@ -1,4 +1,7 @@
-"""Times and durations for the wire, from whole microseconds."""
+"""Times and durations for the wire, from whole microseconds.
+
+Writing into a field costs a third of making a message and copying it there, so what is on every answer's way is written.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +16,25 @@ _NANOS_PER_MICRO: Final = 1_000
 _NANOS_PER_SECOND: Final = 1_000_000_000
 
 
+def put_time(field: Timestamp, micros: int) -> None:
+    """Write a time, of microseconds since 1970, into a field."""
+    seconds, rest = divmod(micros, MICROS_PER_SECOND)
+    field.seconds = seconds
+    field.nanos = rest * _NANOS_PER_MICRO
+
+
+def put_span(field: Duration, micros: int) -> None:
+    """Write a duration of 0 or more microseconds into a field, which is then present even if it is 0."""
+    seconds, rest = divmod(micros, MICROS_PER_SECOND)
+    # Even writing a 0 makes the field present.
+    field.seconds = seconds
+    field.nanos = rest * _NANOS_PER_MICRO
+
+
 def stamp(micros: int) -> Timestamp:
     """A time, of microseconds since 1970."""
     seconds, rest = divmod(micros, MICROS_PER_SECOND)
     return Timestamp(seconds=seconds, nanos=rest * _NANOS_PER_MICRO)
-
-
-def span(micros: int) -> Duration:
-    """A duration of 0 or more microseconds."""
-    seconds, rest = divmod(micros, MICROS_PER_SECOND)
-    return Duration(seconds=seconds, nanos=rest * _NANOS_PER_MICRO)
 
 
 def span_of_seconds(seconds: float) -> Duration:

@@ -22,6 +22,7 @@ from service.rpc.errors import ErrorStatus, internal_status, status_of
 OURS: Final = "/lightmeter.v1."
 CALLS_OPEN_MAX: Final = 10_000
 """Calls in work at once on this replica, without endless streams, which have their own limit."""
+_LEAVE_SECONDS: Final = 1.0
 
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
@@ -61,6 +62,7 @@ class Interceptor(grpc.aio.ServerInterceptor):
         self._log = log
         self._endless = frozenset(endless)
         self._wrapped: dict[str, _Handler] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._streams: set[asyncio.Task[Any]] = set()
         self._draining = False
         self._calls_open = 0
@@ -75,6 +77,15 @@ class Interceptor(grpc.aio.ServerInterceptor):
         self._draining = True
         for task in self._streams:
             task.cancel()
+
+    async def ended(self) -> None:
+        """Wait for every call of ours to have left its handler; those that linger are cancelled."""
+        if self._tasks:
+            _, lingering = await asyncio.wait(self._tasks, timeout=_LEAVE_SECONDS)
+            for task in lingering:
+                task.cancel()
+            if lingering:
+                await asyncio.wait(lingering)
 
     async def intercept_service(
         self,
@@ -112,6 +123,8 @@ class Interceptor(grpc.aio.ServerInterceptor):
             started = self._clock.monotonic()
             code = "CANCELLED"
             self._calls_open += 1
+            task = _current_task()
+            self._tasks.add(task)
             try:
                 self._admit()
                 answer = await inner(read(request), context)
@@ -123,6 +136,7 @@ class Interceptor(grpc.aio.ServerInterceptor):
                 await context.abort(status.code, status.text, status.trailers)
             finally:
                 self._calls_open -= 1
+                self._tasks.discard(task)
                 method.ended(code, self._clock.monotonic() - started)
 
         return call
@@ -133,8 +147,8 @@ class Interceptor(grpc.aio.ServerInterceptor):
             started = self._clock.monotonic()
             code = "CANCELLED"
             self._calls_open += not endless
-            task = asyncio.current_task()
-            assert task is not None, "gRPC runs every call as a task"
+            task = _current_task()
+            self._tasks.add(task)
             try:
                 self._admit()
                 if endless:
@@ -157,6 +171,7 @@ class Interceptor(grpc.aio.ServerInterceptor):
             finally:
                 self._calls_open -= not endless
                 self._streams.discard(task)
+                self._tasks.discard(task)
                 method.ended(code, self._clock.monotonic() - started)
 
         return call
@@ -175,6 +190,12 @@ class Interceptor(grpc.aio.ServerInterceptor):
         self._log.error("call_failed", incident_id=incident_id, method=method.path, exc_info=error)
         self._metrics.calls.refusals.labels(Reason.INTERNAL.value).inc()
         return internal_status(incident_id)
+
+
+def _current_task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    assert task is not None, "gRPC runs every call as a task"
+    return task
 
 
 def _read(read: Callable[[bytes], Any], content: bytes) -> Any:

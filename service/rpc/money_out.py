@@ -23,7 +23,7 @@ from service.domain.price import PriceLine, PriceSnapshot, UsageEvidence
 from service.domain.records import Attempt, Grade, Job, Origin, Transfer, TransferKind
 from service.domain.view import JobView
 from service.rpc import enums
-from service.rpc.instants import stamp
+from service.rpc.instants import put_time, stamp
 
 _CONFIRMED: Final = frozenset({Grade.BILLING_EVENT, Grade.INVOICE})
 _BY_RULE: Final = frozenset({Grade.ESTIMATE, Grade.BILLED_UNITS})
@@ -35,6 +35,8 @@ _DECIDING: Final = (
     pb.SETTLEMENT_CONFIRMED,
 )
 _RESULTS_KEPT: Final = 1_024
+_ZERO: Final = pb.Money(currency_code=CURRENCY)
+_NOTHING_PAID: Final = pb.Receipt(settlement=pb.SETTLEMENT_VOIDED, held=_ZERO, charged=_ZERO, corrected=_ZERO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,36 +88,49 @@ def settlement(attempt: Attempt) -> pb.Settlement:
 
 def receipt(view: JobView, posted: Mapping[str, Posted]) -> pb.Receipt:
     """The job's receipt as it is now. `posted` is by attempt and needs only those with corrections."""
+    message = pb.Receipt()
+    put_receipt(message, view, posted)
+    return message
+
+
+def put_receipt(message: pb.Receipt, view: JobView, posted: Mapping[str, Posted]) -> None:
+    """Write the receipt, as `receipt` makes it, into a field."""
     job = view.job
     own = own_attempts(view)
-    message = pb.Receipt(job_id=job.id, settlement=pb.SETTLEMENT_VOIDED)
+    message.CopyFrom(_NOTHING_PAID)
+    message.job_id = job.id
     # Every change of an attempt, a further attempt, and the end of the job each make it greater.
-    message.version = 1 + sum(one.version for one in own) + len(view.attempts) + job.is_final
-    held = charged = corrected = 0
+    message.version = 1 + len(view.attempts) + job.is_final
     if own:
-        for attempt in own:
-            line = _attempt_receipt(attempt, posted.get(attempt.id))
-            message.attempts.append(line)
-            held += line.held.amount_nanos
-            charged += line.charged.amount_nanos
-            corrected += line.corrected.amount_nanos
-        reached = {line.settlement for line in message.attempts}
-        message.settlement = next((one for one in _DECIDING if one in reached), pb.SETTLEMENT_VOIDED)
-        grades = [one.grade for one in own if not one.hold_open and one.grade is not Grade.NONE]
-        if grades:
-            message.evidence = enums.EVIDENCES[min(grades, key=lambda grade: grade.rank)]
-    message.held.CopyFrom(money(held))
-    message.charged.CopyFrom(money(charged))
-    message.corrected.CopyFrom(money(corrected))
+        _put_attempts(message, own, posted)
     avoided = 0 if job.origin is Origin.PROVIDER else job.avoided_nanos
     if avoided is not None:
-        message.avoided.CopyFrom(money(avoided))
+        message.avoided.currency_code = CURRENCY
+        message.avoided.amount_nanos = avoided
     winning = view.winning
     if winning is not None and winning.project == job.project:
         message.payer_job_id = winning.payer_job
-    message.usage_time.CopyFrom(stamp(own[0].usage_at if own else job.accepted_at))
-    message.update_time.CopyFrom(stamp(_changed_at(job, own, posted)))
-    return message
+    put_time(message.usage_time, own[0].usage_at if own else job.accepted_at)
+    put_time(message.update_time, _changed_at(job, own, posted))
+
+
+def _put_attempts(message: pb.Receipt, own: Sequence[Attempt], posted: Mapping[str, Posted]) -> None:
+    message.version += sum(one.version for one in own)
+    held = charged = corrected = 0
+    for attempt in own:
+        line = _attempt_receipt(attempt, posted.get(attempt.id))
+        message.attempts.append(line)
+        held += line.held.amount_nanos
+        charged += line.charged.amount_nanos
+        corrected += line.corrected.amount_nanos
+    message.held.amount_nanos = held
+    message.charged.amount_nanos = charged
+    message.corrected.amount_nanos = corrected
+    reached = {line.settlement for line in message.attempts}
+    message.settlement = next((one for one in _DECIDING if one in reached), pb.SETTLEMENT_VOIDED)
+    grades = [one.grade for one in own if not one.hold_open and one.grade is not Grade.NONE]
+    if grades:
+        message.evidence = enums.EVIDENCES[min(grades, key=lambda grade: grade.rank)]
 
 
 def _changed_at(job: Job, own: Sequence[Attempt], posted: Mapping[str, Posted]) -> int:
@@ -140,7 +155,7 @@ def _attempt_receipt(attempt: Attempt, posted: Posted | None) -> pb.AttemptRecei
         held=money(attempt.hold_nanos if attempt.hold_open else 0),
         charged=money(charged),
         corrected=money(total - charged),
-        price=price_snapshot(PriceSnapshot.from_json(attempt.price)),
+        price=_frozen(attempt.price),
         dispatch_time=None if attempt.dispatched_at is None else stamp(attempt.dispatched_at),
         finish_time=None if attempt.ended_at is None else stamp(attempt.ended_at),
     )
@@ -149,6 +164,12 @@ def _attempt_receipt(attempt: Attempt, posted: Posted | None) -> pb.AttemptRecei
         message.list_price.CopyFrom(money(total))
         message.lines.extend(price_lines(_calculation(attempt.price, attempt.result or "{}", total)))
     return message
+
+
+@lru_cache(maxsize=_RESULTS_KEPT)
+def _frozen(price: str) -> pb.PriceSnapshot:
+    """The message of a snapshot. It is shared: copy it, never write to it."""
+    return price_snapshot(PriceSnapshot.from_json(price))
 
 
 @lru_cache(maxsize=_RESULTS_KEPT)

@@ -129,3 +129,4 @@ class GrpcServer:
         server, self._server = self._server, None
         if server is not None:
             await server.stop(self._stop_seconds)
+            await self._interceptor.ended()

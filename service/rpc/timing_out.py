@@ -8,33 +8,34 @@ A phase before a job's acceptance (it joined late) or after its end is none of t
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 from lightmeter.v1 import money_pb2
 
 from service.domain.limits import MICROS_PER_SECOND
 from service.domain.records import Attempt, Origin
 from service.domain.view import JobView
-from service.rpc.instants import span
+from service.rpc.instants import put_span
 
+_NO_PHASES: Mapping[str, int] = {}
+_THEIRS = ("retried", "provider_queue", "provider_run")
 _PHASES = ("queued", "retried", "provider_queue", "provider_run", "download", "store", "settle")
 
 
-def timing(view: JobView) -> money_pb2.Timing:
-    """The phases so far; `total` and `added` once the job is final."""
+def put_timing(message: money_pb2.Timing, view: JobView) -> None:
+    """Write the phases so far; `total` and `added` once the job is final."""
     job = view.job
-    input_micros = None if job.input_seconds is None else round(job.input_seconds * MICROS_PER_SECOND)
-    message = money_pb2.Timing()
-    if input_micros is not None:
-        message.input.CopyFrom(span(input_micros))
-    phases = {} if job.origin is Origin.CACHE else _phases(view)
+    input_micros = 0
+    if job.input_seconds is not None:
+        input_micros = round(job.input_seconds * MICROS_PER_SECOND)
+        put_span(message.input, input_micros)
+    phases = _NO_PHASES if job.origin is Origin.CACHE else _phases(view)
     for name, micros in phases.items():
-        getattr(message, name).CopyFrom(span(micros))
+        put_span(getattr(message, name), micros)
     if job.final_at is not None:
-        total = job.final_at - job.accepted_at + (input_micros or 0)
-        message.total.CopyFrom(span(total))
-        theirs = sum(phases.get(name, 0) for name in ("retried", "provider_queue", "provider_run"))
-        message.added.CopyFrom(span(total - theirs))
-    return message
+        total = job.final_at - job.accepted_at + input_micros
+        put_span(message.total, total)
+        put_span(message.added, total - sum(phases.get(name, 0) for name in _THEIRS) if phases else total)
 
 
 def _phases(view: JobView) -> dict[str, int]:

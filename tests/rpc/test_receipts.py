@@ -11,13 +11,20 @@ from service.domain.records import AttemptState, Grade, JobState, Origin, Render
 from service.domain.view import JobView
 from service.rpc.job_out import job_message
 from service.rpc.money_out import receipt
-from service.rpc.timing_out import timing
+from service.rpc.timing_out import put_timing
 from tests.rpc import samples
 from tests.rpc.fakes import FakeBlobs
 from tests.rpc.rig import Rig, refused
 from tests.rpc.samples import PRICE_NANOS, SECOND, T0
 
 PHASES = ("input", "queued", "retried", "provider_queue", "provider_run", "download", "store", "settle")
+
+
+def timing(view: JobView) -> money_pb2.Timing:
+    """The timing of a job."""
+    message = money_pb2.Timing()
+    put_timing(message, view)
+    return message
 
 
 def phases(message: money_pb2.Timing) -> dict[str, float]:
