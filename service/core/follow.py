@@ -20,6 +20,8 @@ _UNKNOWN_ID_POLLS = 3
 _UNKNOWN_ID_SECONDS = 60.0
 _CANCEL_LOOK_SECONDS = 1.0
 _GRACE_SECONDS = 30.0
+_KEPT_SECONDS = 3_600.0
+"""As long as every provider keeps a result: what may be paid for is asked for until then, blocked account or not."""
 _POLL_SHARE = 0.1
 
 Fence = tuple[str, str, str, int]
@@ -42,6 +44,8 @@ class _Watch:
     shown_at: float = -1.0
     unknown_count: int = 0
     unknown_since: float = 0.0
+    denied: bool = False
+    hinted: bool = False
     looked_at: float = 0.0
     cancel_sent: bool = False
     lines: NewLines = field(default_factory=NewLines)
@@ -59,24 +63,31 @@ class Follower:
         clock = self._context.clock
         watch = _Watch(started=clock.monotonic())
         limit = watch.started + route.start_timeout_seconds + route.run_seconds_max + _GRACE_SECONDS
+        denied_limit = max(limit, watch.started + _KEPT_SECONDS)
         provider = self._context.providers[attempt.provider]
         subscription = self._context.hints.subscribe(fence[0])
         try:
-            while clock.monotonic() < limit:
+            while clock.monotonic() < (denied_limit if watch.denied else limit):
                 status = await self._poll(provider, attempt, provider_id, watch)
                 if status is not None and status.stage is Stage.ENDED:
-                    result = await self._result(provider, attempt, provider_id, limit)
+                    result = await self._result(provider, attempt, provider_id)
                     return result or GaveUp(_NO_RESULT)
                 if status is not None and status.stage is Stage.GONE and self._gone(watch):
                     return GaveUp(_FORGOTTEN)
                 if status is not None:
                     await self._show(fence, attempt, status, watch)
-                hinted = await subscription.wait(watch.pause_seconds)
-                await self._pass_cancel_on(fence, attempt, provider, provider_id, watch, hinted=hinted)
+                watch.hinted |= await subscription.wait(watch.pause_seconds)
+                await self._pass_cancel_on(attempt, provider, provider_id, watch)
             await self._cancel(provider, attempt, provider_id)
             return GaveUp(_TOO_LONG)
         finally:
             subscription.close()
+
+    async def fetch(self, attempt: Attempt, route: Route) -> Result | None:
+        """The result of a request that is known to have ended; None when it is not to be had within the route's limits."""
+        provider = self._context.providers[attempt.provider]
+        limit = self._context.clock.monotonic() + route.run_seconds_max + _GRACE_SECONDS
+        return await self._result(provider, attempt, attempt.provider_id or "", limit)
 
     async def _poll(
         self, provider: Provider, attempt: Attempt, provider_id: str, watch: _Watch
@@ -85,13 +96,15 @@ class Follower:
         age = self._context.clock.monotonic() - watch.started
         paced = min(poll_seconds_max, max(poll_seconds_min, age * _POLL_SHARE))
         watch.pause_seconds = paced * self._context.dice.jitter()
+        watch.denied = False
         try:
             status = await provider.poll(attempt.endpoint, provider_id)
         except ProviderUnavailable as error:
             watch.pause_seconds = min(30.0, max(watch.pause_seconds, error.retry_after_seconds or 0.0))
             return None
         except ProviderDenied:
-            # The account is blocked, the request is not lost: wait for an operator within the route's limits.
+            # The account is blocked, the request is not lost: wait for an operator while a result may be there.
+            watch.denied = True
             watch.pause_seconds = poll_seconds_max
             return None
         if status.stage is not Stage.GONE:
@@ -105,12 +118,11 @@ class Follower:
         watch.unknown_count += 1
         return watch.unknown_count >= _UNKNOWN_ID_POLLS and now - watch.unknown_since >= _UNKNOWN_ID_SECONDS
 
-    async def _result(
-        self, provider: Provider, attempt: Attempt, provider_id: str, limit: float
-    ) -> Result | None:
+    async def _result(self, provider: Provider, attempt: Attempt, provider_id: str) -> Result | None:
         clock = self._context.clock
+        until = clock.monotonic() + _KEPT_SECONDS
         pause = poll_seconds_min
-        while clock.monotonic() < limit:
+        while clock.monotonic() < until:
             try:
                 return await provider.result(attempt.endpoint, provider_id)
             except ProviderUnavailable as error:
@@ -147,20 +159,13 @@ class Follower:
             self._context.log.warning("progress_dropped", attempt=attempt.id)
 
     async def _pass_cancel_on(
-        self,
-        fence: Fence,
-        attempt: Attempt,
-        provider: Provider,
-        provider_id: str,
-        watch: _Watch,
-        *,
-        hinted: bool,
+        self, attempt: Attempt, provider: Provider, provider_id: str, watch: _Watch
     ) -> None:
         now = self._context.clock.monotonic()
-        due = _CANCEL_LOOK_SECONDS if hinted else poll_seconds_max
+        due = _CANCEL_LOOK_SECONDS if watch.hinted else poll_seconds_max
         if watch.cancel_sent or now - watch.looked_at < due:
             return
-        watch.looked_at = now
+        watch.looked_at, watch.hinted = now, False
         try:
             view = await self._context.jobs.view(attempt.payer_job)
         except StoreUnavailable:

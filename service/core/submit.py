@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from service.core.inputs import Gathered, Inputs
 from service.core.prepare import Prepared, Preparer, request_digest
 from service.core.requests import Submission, Submitted
-from service.core.runner import Runner
+from service.core.runner import Runner, to_the_end
 from service.domain.commands import (
     Accept,
     CacheMode,
@@ -99,9 +99,7 @@ class Submissions:
         if view is None:
             return None
         if view.job.request_digest != digest:
-            raise RequestIdReused(
-                "this request_id belongs to another request", metadata={"jobId": view.job.id}
-            )
+            raise RequestIdReused.of(view.job.id, view.job.request_digest, digest)
         return Submitted(view, replayed=True)
 
     async def _gather(self, submission: Submission) -> Gathered | None:
@@ -162,11 +160,16 @@ class Submissions:
     async def _accept(self, command: Accept) -> Submitted:
         self._runner.check_room()
         for _ in range(_CHECKS_MAX):
-            outcome = await self._store.execute(command)
-            if not isinstance(outcome, NeedsCheck):
-                return self._answer(command, outcome)
+            # Shielded: a caller that goes away must not leave a render behind that holds money and is not run.
+            outcome = await to_the_end(self._hand_in(command))
+            if isinstance(outcome, Submitted):
+                return outcome
             command = await self._check(command, outcome)
         raise Overloaded("the pictures of this request change too quickly", retry_after_seconds=1.0)
+
+    async def _hand_in(self, command: Accept) -> Submitted | NeedsCheck:
+        outcome = await self._store.execute(command)
+        return outcome if isinstance(outcome, NeedsCheck) else self._answer(command, outcome)
 
     async def _check(self, command: Accept, needed: NeedsCheck) -> Accept:
         """Look at cached pictures before they are promised again."""

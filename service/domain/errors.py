@@ -202,10 +202,23 @@ class ModelNotAllowed(LightmeterError):
     reason = Reason.MODEL_NOT_ALLOWED
 
 
+_DIGEST_PARTS = ("drawing", "inputs", "options")
+
+
 class RequestIdReused(LightmeterError):
     """The request_id belongs to another request."""
 
     reason = Reason.REQUEST_ID_REUSED
+
+    @classmethod
+    def of(cls, job_id: str, known: str, asked: str) -> RequestIdReused:
+        """With the parts in which two request digests (`drawing.inputs.options`) differ."""
+        pairs = zip(_DIGEST_PARTS, known.split("."), asked.split("."), strict=True)
+        differing = ",".join(name for name, old, new in pairs if old != new)
+        return cls(
+            "this request_id belongs to another request",
+            metadata={"jobId": job_id, "differingFields": differing},
+        )
 
 
 class MaxCostExceeded(LightmeterError):

@@ -38,8 +38,6 @@ from service.domain.records import (
 from service.domain.totals import TotalsDelta
 from service.domain.world import World
 
-_DIGEST_PARTS = ("drawing", "inputs", "options")
-
 
 def accept(world: World, command: Accept) -> AcceptOutcome:
     """Answer a request: Existing, Hit, NeedsCheck, Joined or New; RequestIdReused or BudgetExceeded when refused."""
@@ -77,12 +75,7 @@ def _recorded(world: World, job: Job) -> Hit | Joined | New:
 def _existing(world: World, command: Accept, job: Job) -> Existing:
     if job.request_digest == command.request_digest:
         return Existing(world.view(job))
-    pairs = zip(_DIGEST_PARTS, job.request_digest.split("."), command.request_digest.split("."), strict=True)
-    differing = ",".join(name for name, old, new in pairs if old != new)
-    raise RequestIdReused(
-        "this request_id belongs to another request",
-        metadata={"jobId": job.id, "differingFields": differing},
-    )
+    raise RequestIdReused.of(job.id, job.request_digest, command.request_digest)
 
 
 def _pointed_at(world: World, command: Accept) -> Render | None:
