@@ -250,6 +250,10 @@ class JobReader(Protocol):
         """Ids of jobs that are not final and past their deadline by the database's clock."""
         ...
 
+    async def strays(self, owner: str, limit: int) -> tuple[str, ...]:
+        """Ids of renders that are not final and owned by `owner` or by a replica whose lease has ended; oldest first."""
+        ...
+
     async def asset(self, sha256: str, project: str | None) -> Asset | None:
         """A picture of which this project has a job or an upload (any project for None). The same bytes and timing else."""
         ...

@@ -13,6 +13,7 @@ from service.core.budget_rules import BudgetLine, apply_budgets
 from service.core.context import RunContext
 from service.core.housekeeping import deadlines, heartbeats, loop_lag
 from service.core.logfeed import LogFeed
+from service.core.recover import recovery
 from service.core.run import RenderRun
 from service.core.runner import Runner
 from service.database.open import Database, open_database
@@ -130,6 +131,7 @@ class Application:
             heartbeats(store, replica_id, clock, log),
             deadlines(store, context.jobs, clock, log),
             loop_lag(context.metrics, clock, log),
+            recovery(store, context.jobs, runner, replica_id, clock, log, context.metrics),
         ):
             await duty.start()
             self._stack.push_async_callback(duty.stop)

@@ -83,11 +83,10 @@ class Follower:
         finally:
             subscription.close()
 
-    async def fetch(self, attempt: Attempt, route: Route) -> Result | None:
-        """The result of a request that is known to have ended; None when it is not to be had within the route's limits."""
+    async def fetch(self, attempt: Attempt) -> Result | None:
+        """The result of a request that is known to have ended; None when it is not to be had any more."""
         provider = self._context.providers[attempt.provider]
-        limit = self._context.clock.monotonic() + route.run_seconds_max + _GRACE_SECONDS
-        return await self._result(provider, attempt, attempt.provider_id or "", limit)
+        return await self._result(provider, attempt, attempt.provider_id or "")
 
     async def _poll(
         self, provider: Provider, attempt: Attempt, provider_id: str, watch: _Watch

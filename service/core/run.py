@@ -32,7 +32,13 @@ from service.domain.errors import Overloaded, Reason, StorageUnavailable, StoreU
 from service.domain.exchange import Accepted, DispatchAnswer, Ended, Order, Refused, Result
 from service.domain.failure import DoorError, Failure, Fault, RetryAdvice
 from service.domain.fingerprint import drawing_from_canonical
-from service.domain.limits import MICROS_PER_SECOND, attempts_per_render_max, send_window_seconds
+from service.domain.limits import (
+    MICROS_PER_SECOND,
+    attempts_per_render_max,
+    dispatch_post_seconds_max,
+    send_window_seconds,
+    unknown_grace_seconds,
+)
 from service.domain.records import Attempt, AttemptState, Render
 from service.domain.shape import shape
 from service.domain.view import JobView
@@ -70,9 +76,9 @@ class RenderRun:
         self._keeper = Keeper(context)
 
     async def run(self, view: JobView) -> None:
-        """Take a new render to its end."""
-        assert view.render is not None, "a new job has its render"
-        assert view.attempts, "a new render has its first attempt"
+        """Take a render to its end, from wherever its row stands."""
+        assert view.render is not None, "a job that is not final has its render"
+        assert view.attempts, "a render has its first attempt from the start"
         setting = _Setting(view.render, drawing_from_canonical(view.render.content))
         attempt: Attempt | None = view.attempts[-1]
         for _ in range(attempts_per_render_max):
@@ -81,8 +87,28 @@ class RenderRun:
             attempt = await self._attempt(setting, attempt)
 
     async def _attempt(self, setting: _Setting, attempt: Attempt) -> Attempt | None:
-        """One dispatch to its end; the next attempt, if the render goes on."""
+        """Go on from where the row stands, to the attempt's end; the next attempt, if the render goes on."""
         route = self._route(setting.render, attempt)
+        if attempt.state is AttemptState.HELD:
+            return await self._fresh(setting, attempt, route)
+        if route is None:
+            self._context.log.error("route_unknown", attempt=attempt.id, route=attempt.route)
+            return None
+        if attempt.state in (AttemptState.DISPATCHING, AttemptState.UNKNOWN):
+            return await self._unanswered(setting, attempt, route)
+        if attempt.state is AttemptState.ACCEPTED:
+            return await self._follow(setting, attempt, route, attempt.provider_id or "")
+        if attempt.state is AttemptState.SUCCEEDED:
+            result = await self._follower.fetch(attempt)
+            if result is None:
+                return await self._fail(setting, attempt, _NOT_FETCHED, failover=False)
+            await self._finish(setting, attempt, route, result)
+            return None
+        failure = attempt.failure or _NOTHING_RETURNED
+        return await self._fail(setting, attempt, failure, failover=failure.fault is not Fault.CALLER)
+
+    async def _fresh(self, setting: _Setting, attempt: Attempt, route: Route | None) -> Attempt | None:
+        """Nothing was sent yet: shape it, send it, follow it."""
         if route is None:
             return await self._fail(setting, attempt, _ROUTE_GONE)
         try:
@@ -98,9 +124,24 @@ class RenderRun:
         if isinstance(answer, Refused):
             return await self._fail(setting, attempt, answer.failure, failover=not answer.fatal)
         self._context.log.warning("dispatch_unclear", attempt=attempt.id, cause=answer.kind)
-        await self._store.execute(MarkUnknown(*self._fence(setting, attempt), cause=answer.kind))
-        await self._store.execute(ResolveUnconfirmed(*self._fence(setting, attempt)))
+        await self._give_up(setting, attempt, answer.kind)
         return None
+
+    async def _unanswered(self, setting: _Setting, attempt: Attempt, route: Route) -> Attempt | None:
+        """Whoever sent it is gone: wait until that POST must have ended, then take what its row says by then."""
+        clock = self._context.clock
+        ended_at = (attempt.send_before or 0) / MICROS_PER_SECOND + dispatch_post_seconds_max
+        await clock.sleep(max(0.0, ended_at + unknown_grace_seconds - clock.now() / MICROS_PER_SECOND))
+        view = await self._store.until_answered(lambda: self._context.jobs.view(attempt.payer_job))
+        known = next((one for one in view.attempts if one.id == attempt.id), attempt) if view else attempt
+        if known.state not in (AttemptState.DISPATCHING, AttemptState.UNKNOWN):
+            return await self._attempt(setting, known)
+        await self._give_up(setting, attempt, "its sender is gone")
+        return None
+
+    async def _give_up(self, setting: _Setting, attempt: Attempt, cause: str) -> None:
+        await self._store.execute(MarkUnknown(*self._fence(setting, attempt), cause=cause))
+        await self._store.execute(ResolveUnconfirmed(*self._fence(setting, attempt)))
 
     def _route(self, render: Render, attempt: Attempt) -> Route | None:
         model = self._context.catalog.models.get(render.model)
@@ -317,6 +358,12 @@ _INPUTS_NOT_DELIVERED = Failure(
 )
 _NEVER_SENT = Failure(
     Reason.ROUTES_UNAVAILABLE, "the request could not be sent in time", Fault.SERVICE, RetryAdvice.FREE
+)
+_NOT_FETCHED = Failure(
+    Reason.RESULT_LOST,
+    "the picture was drawn and could not be fetched again",
+    Fault.PROVIDER,
+    RetryAdvice.MAY_PAY_AGAIN,
 )
 _NOT_KEPT = Failure(
     Reason.STORAGE_UNAVAILABLE,

@@ -70,6 +70,15 @@ class Runner:
         """How many renders run here."""
         return len(self._tasks)
 
+    @property
+    def has_room(self) -> bool:
+        """Whether `begin` may be called for one more."""
+        return not self._draining and len(self._tasks) < self._running_max
+
+    def runs(self, render_id: str) -> bool:
+        """Whether this render runs here."""
+        return render_id in self._tasks
+
     def check_room(self) -> None:
         """Raise Draining or Overloaded when no new render can be taken."""
         if self._draining:

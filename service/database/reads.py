@@ -12,7 +12,16 @@ from sqlalchemy.sql.elements import ColumnElement
 from service.database import codec
 from service.database.snapshots import Snapshots
 from service.database.statements import Statements
-from service.database.tables import attempts, flights, job_labels, jobs, render_assets, render_inputs, renders
+from service.database.tables import (
+    attempts,
+    flights,
+    job_labels,
+    jobs,
+    render_assets,
+    render_inputs,
+    renders,
+    replicas,
+)
 from service.domain.limits import MICROS_PER_SECOND, paging_lag_seconds
 from service.domain.queries import JobPage, JobQuery
 from service.domain.records import Asset, Attempt, Grade, Job, Render, RenderAsset, RenderState
@@ -64,6 +73,25 @@ class DatabaseJobReader:
                 select(jobs.c.id)
                 .where(jobs.c.final_at.is_(None), jobs.c.deadline_at.is_not(None), due)
                 .order_by(jobs.c.deadline_at)
+                .limit(limit)
+            )
+            return tuple(connection.execute(statement).scalars())
+
+        return await self._snapshots.read(read)
+
+    async def strays(self, owner: str, limit: int) -> tuple[str, ...]:
+        """Renders that are not final and owned by `owner` or by nobody alive, oldest first."""
+
+        def read(connection: Connection) -> tuple[str, ...]:
+            now = self._snapshots.now(connection)
+            living = select(replicas.c.id).where(replicas.c.lease_until > now)
+            statement = (
+                select(renders.c.id)
+                .where(
+                    renders.c.finished_at.is_(None),
+                    or_(renders.c.owner == owner, renders.c.owner.not_in(living)),
+                )
+                .order_by(renders.c.created_at)
                 .limit(limit)
             )
             return tuple(connection.execute(statement).scalars())

@@ -184,6 +184,15 @@ class Heartbeat(Command):
     replica_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class TakeOver(Command):
+    """Own these renders, as far as nobody alive does. Answers the ids of the jobs that pay for them (tuple[str, ...])."""
+
+    render_ids: tuple[str, ...]
+    owner: str
+    """The replica that takes over; renders that it owned already and lost sight of are taken too."""
+
+
 # ---------------------------------------------------------------- run, fenced
 
 

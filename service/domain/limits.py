@@ -74,3 +74,6 @@ cache_seconds_default: Final = 30 * 24 * 3600
 # Replicas.
 heartbeat_seconds: Final = 5.0
 lease_seconds: Final = 15.0
+take_over_count_max: Final = 100
+unknown_grace_seconds: Final = 30.0
+"""Nobody gives an unanswered dispatch up before its POST can have ended, and this much later."""

@@ -85,6 +85,11 @@ def _(command: c.Heartbeat) -> Reach:
 
 
 @reach.register
+def _(command: c.TakeOver) -> Reach:
+    return Reach(renders=command.render_ids, replicas=(command.owner,))
+
+
+@reach.register
 def _(command: c.Fenced) -> Reach:
     return Reach(renders=(command.render_id,))
 

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from service.domain.commands import Dispatch, Fenced, Heartbeat, MarkUnknown, Progress, RunOutcome, Send
+from service.domain.commands import (
+    Dispatch,
+    Fenced,
+    Heartbeat,
+    MarkUnknown,
+    Progress,
+    RunOutcome,
+    Send,
+    TakeOver,
+)
 from service.domain.decisions.end import end_render
 from service.domain.ledger import void
 from service.domain.limits import MICROS_PER_SECOND, lease_seconds, send_window_seconds
@@ -92,3 +101,18 @@ def heartbeat(world: World, command: Heartbeat) -> int:
         ordinal = next(n for n in range(len(others) + 1) if n not in others)
     world.replicas.put(command.replica_id, Replica(command.replica_id, ordinal, lease_until))
     return ordinal
+
+
+def take_over(world: World, command: TakeOver) -> tuple[str, ...]:
+    """Give renders without a living owner to this one; the new fencing number stops whoever wakes up late."""
+    living = {r.id for r in world.replicas.values() if r.lease_until > world.now}
+    payers = []
+    for render_id in command.render_ids:
+        render = world.renders.get(render_id)
+        if render is None or render.state in RENDER_FINAL:
+            continue
+        if render.owner != command.owner and render.owner in living:
+            continue
+        world.put_render(replace(render, owner=command.owner, fence=render.fence + 1))
+        payers.append(world.attempts_of(render.id)[-1].payer_job)
+    return tuple(payers)

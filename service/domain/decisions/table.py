@@ -18,6 +18,7 @@ _DECISIONS: dict[type[c.Command], Callable[[World, Any], Any]] = {
     c.Cancel: watchers.cancel,
     c.ExpireJobs: watchers.expire_jobs,
     c.Heartbeat: run.heartbeat,
+    c.TakeOver: run.take_over,
     c.Dispatch: run.dispatch,
     c.MarkUnknown: run.mark_unknown,
     c.Progress: run.progress,
