@@ -36,6 +36,7 @@ _DECIDING: Final = (
 )
 _RESULTS_KEPT: Final = 1_024
 _ZERO: Final = pb.Money(currency_code=CURRENCY)
+_NOTHING_CHARGED: Final = pb.AttemptReceipt(held=_ZERO, charged=_ZERO, corrected=_ZERO)
 _NOTHING_PAID: Final = pb.Receipt(settlement=pb.SETTLEMENT_VOIDED, held=_ZERO, charged=_ZERO, corrected=_ZERO)
 
 
@@ -118,8 +119,8 @@ def _put_attempts(message: pb.Receipt, own: Sequence[Attempt], posted: Mapping[s
     message.version += sum(one.version for one in own)
     held = charged = corrected = 0
     for attempt in own:
-        line = _attempt_receipt(attempt, posted.get(attempt.id))
-        message.attempts.append(line)
+        line = message.attempts.add()
+        _put_attempt(line, attempt, posted.get(attempt.id))
         held += line.held.amount_nanos
         charged += line.charged.amount_nanos
         corrected += line.corrected.amount_nanos
@@ -142,28 +143,28 @@ def _changed_at(job: Job, own: Sequence[Attempt], posted: Mapping[str, Posted]) 
     return max(times)
 
 
-def _attempt_receipt(attempt: Attempt, posted: Posted | None) -> pb.AttemptReceipt:
+def _put_attempt(message: pb.AttemptReceipt, attempt: Attempt, posted: Posted | None) -> None:
     total = 0 if attempt.hold_open else attempt.total_nanos
     charged = posted.nanos if posted is not None and is_corrected(attempt) else total
-    message = pb.AttemptReceipt(
-        attempt_number=attempt.number,
-        provider=attempt.provider,
-        route=attempt.route,
-        provider_request_id=attempt.provider_id or "",
-        settlement=settlement(attempt),
-        evidence=enums.EVIDENCES[attempt.grade],
-        held=money(attempt.hold_nanos if attempt.hold_open else 0),
-        charged=money(charged),
-        corrected=money(total - charged),
-        price=_frozen(attempt.price),
-        dispatch_time=None if attempt.dispatched_at is None else stamp(attempt.dispatched_at),
-        finish_time=None if attempt.ended_at is None else stamp(attempt.ended_at),
-    )
+    message.CopyFrom(_NOTHING_CHARGED)
+    message.attempt_number = attempt.number
+    message.provider = attempt.provider
+    message.route = attempt.route
+    message.provider_request_id = attempt.provider_id or ""
+    message.settlement = settlement(attempt)
+    message.evidence = enums.EVIDENCES[attempt.grade]
+    message.held.amount_nanos = attempt.hold_nanos if attempt.hold_open else 0
+    message.charged.amount_nanos = charged
+    message.corrected.amount_nanos = total - charged
+    message.price.CopyFrom(_frozen(attempt.price))
+    if attempt.dispatched_at is not None:
+        put_time(message.dispatch_time, attempt.dispatched_at)
+    if attempt.ended_at is not None:
+        put_time(message.finish_time, attempt.ended_at)
     if not attempt.hold_open and attempt.grade in _BY_RULE:
         # No discounts are agreed on yet, so what the rule says is what was charged.
         message.list_price.CopyFrom(money(total))
         message.lines.extend(price_lines(_calculation(attempt.price, attempt.result or "{}", total)))
-    return message
 
 
 @lru_cache(maxsize=_RESULTS_KEPT)

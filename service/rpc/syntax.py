@@ -57,6 +57,11 @@ class Faults:
         self._first: dict[str, str] = {}
         self._count = 0
 
+    @property
+    def found(self) -> bool:
+        """Whether there is any."""
+        return self._count > 0
+
     def add(self, field: str, text: str, *, limit: object = None, actual: object = None) -> None:
         """Note a fault."""
         self._count += 1
@@ -184,7 +189,7 @@ def labels(faults: Faults, field: str, given: Mapping[str, str]) -> tuple[tuple[
     if len(given) > labels_count_max:
         faults.add(field, f"at most {labels_count_max} labels", limit=labels_count_max, actual=len(given))
         return ()
-    pairs = sorted(given.items())
+    pairs = sorted([(key, given[key]) for key in given])
     for key, value in pairs:
         path = f"{field}[{shown(key)}]"
         if not _LABEL_KEY.fullmatch(key):
