@@ -247,6 +247,15 @@ class MemoryReader:
         due = [j.id for j in jobs if not j.is_final and j.deadline_at is not None and j.deadline_at <= now]
         return tuple(due[:limit])
 
+    async def strays(self, owner: str, limit: int) -> tuple[str, ...]:
+        """Renders that are not final and owned by `owner` or by nobody alive."""
+        world = self._world()
+        living = {one.id for one in world.replicas.values() if one.lease_until > world.now} - {owner}
+        open_ones = [
+            one for one in world.renders.values() if one.finished_at is None and one.owner not in living
+        ]
+        return tuple(one.id for one in sorted(open_ones, key=lambda one: one.created_at)[:limit])
+
     async def asset(self, sha256: str, project: str | None) -> Asset | None:
         """A picture that a job of the project drew or was given."""
         world = self._world()

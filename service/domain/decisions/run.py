@@ -34,12 +34,19 @@ def fenced(world: World, command: Fenced) -> tuple[Render, Attempt] | None:
 
 
 def dispatch(world: World, command: Dispatch) -> Send | RunOutcome:
-    """Mark the attempt as about to be sent. A second run of the same command answers the same Send."""
+    """Mark the attempt as about to be sent. A second run of the same command answers the same Send; after the window has
+    passed it opens another one, so that whoever takes over knows until when something may still be sent.
+    """
     found = fenced(world, command)
     if found is None:
         return RunOutcome.LOST
     render, attempt = found
+    send_before = world.now + int(send_window_seconds * MICROS_PER_SECOND)
     if attempt.state is AttemptState.DISPATCHING:
+        if attempt.send_before is not None and attempt.send_before < world.now:
+            attempt = world.put_attempt(
+                replace(attempt, send_before=send_before, version=attempt.version + 1)
+            )
         return Send(render, attempt)
     if attempt.state is not AttemptState.HELD:
         return RunOutcome.LOST
@@ -52,7 +59,7 @@ def dispatch(world: World, command: Dispatch) -> Send | RunOutcome:
         move_attempt(
             attempt,
             AttemptState.DISPATCHING,
-            send_before=world.now + int(send_window_seconds * MICROS_PER_SECOND),
+            send_before=send_before,
             dispatched_at=world.now,
             seed_sent=command.seed,
         )

@@ -37,6 +37,9 @@ def test_a_dispatch_that_runs_again_answers_the_same_send(desk: Desk) -> None:
     asked = desk.accept()
     command = c.Dispatch(asked.render_id, asked.attempt_id, asked.owner, 1, seed=7)
     assert desk.run(command) == desk.twice(command)
+    desk.clock.advance(send_window_seconds + 1)
+    later = desk.run(command)
+    assert desk.clock.now() + send_window_seconds * MICROS_PER_SECOND == later.attempt.send_before
 
 
 @pytest.mark.parametrize("step", ["bind", "unknown", "result"])
@@ -163,3 +166,36 @@ def test_replicas_have_the_smallest_free_ordinals(desk: Desk) -> None:
     assert 0 == desk.run(c.Heartbeat("d"))
     assert 2 == desk.run(c.Heartbeat("a"))
     assert 1 == desk.run(c.Heartbeat("b"))
+
+
+def test_renders_of_the_dead_are_taken_over_with_a_new_fence(desk: Desk) -> None:
+    """From a replica whose lease ended, and from oneself; never from a living one, and never what has ended."""
+    for name in ("replica-1", "replica-2"):
+        desk.run(c.Heartbeat(name))
+    asked, ended = desk.running("a"), desk.drawn("b")
+    ids = (asked.render_id, ended.render_id, "unknown")
+    assert () == desk.twice(c.TakeOver(ids, "replica-2"))
+    assert (asked.job_id,) == desk.run(c.TakeOver(ids, "replica-1"))
+    desk.clock.advance(lease_seconds)
+    desk.run(c.Heartbeat("replica-2"))
+    before = desk.view(asked).version
+    assert (asked.job_id,) == desk.run(c.TakeOver(ids, "replica-2"))
+    assert ("replica-2", 3, before) == (
+        desk.render(asked).owner,
+        desk.render(asked).fence,
+        desk.view(asked).version,
+    )
+    old = c.Progress(asked.render_id, asked.attempt_id, "replica-1", 2, state="QUEUED")
+    assert desk.twice(old) is c.RunOutcome.LOST
+    desk.result(asked)
+    assert desk.finish(asked) is c.RunOutcome.DONE
+
+
+def test_a_late_sender_cannot_mark_what_was_taken_over(desk: Desk) -> None:
+    """Its dispatch is lost before anything is sent; what it sent before is still believed."""
+    held, sent = desk.accept("a"), desk.sent("b")
+    desk.run(c.TakeOver((held.render_id, sent.render_id), "replica-2"))
+    late = c.Dispatch(held.render_id, held.attempt_id, "replica-1", 1)
+    assert desk.twice(late) is c.RunOutcome.LOST
+    desk.bind(sent)
+    assert AttemptState.ACCEPTED is desk.attempt(sent).state
