@@ -20,9 +20,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-async def replica(
-    request: pytest.FixtureRequest, tmp_path: Path, sandbox: Sandbox
-) -> AsyncIterator[Replica]:
+async def replica(request: pytest.FixtureRequest, tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Replica]:
     """One replica, on either engine."""
     url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
     async with running_replica(tmp_path, sandbox, database_url=url) as running:
