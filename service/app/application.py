@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 
 from service.app.doors import Doors, open_doors
-from service.app.meters import ProviderMeter, StoreMeter
+from service.app.meters import ProviderMeter, StoreMeter, watch_breakers
 from service.app.parts import offered, open_outside
 from service.catalog.loader import load_catalog
 from service.clock import SystemClock, SystemDice
@@ -75,11 +75,13 @@ class Application:
         database = await self._open_database(clock, dice, metrics, replica_id)
         outside = await open_outside(settings, clock, metrics, ProviderMeter(metrics, catalog))
         self._stack.push_async_callback(outside.close)
+        catalog = offered(catalog, outside)
+        watch_breakers(metrics, catalog, outside.breakers)
         context = RunContext(
             store=database.store,
             jobs=database.jobs,
             providers=outside.providers,
-            catalog=offered(catalog, outside),
+            catalog=catalog,
             blobs=outside.blobs,
             pictures=outside.pictures,
             downloads=outside.downloads,

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Final
+
 from service.database.lane import BatchReport, Watcher
 from service.domain.catalog import Catalog
+from service.domain.exchange import Health
 from service.domain.limits import MICROS_PER_SECOND
 from service.domain.records import Attempt, Job, JobState, Origin
 from service.metrics import Metrics
+from service.ports import RouteHealth
+
+_CLOSED_TO_US: Final = frozenset({Health.OPEN, Health.ACCOUNT_BLOCKED})
 
 
 class StoreMeter(Watcher):
@@ -83,3 +91,26 @@ class ProviderMeter:
 
     def _route(self, provider: str, endpoint: str) -> str:
         return self._routes.get((provider, endpoint), endpoint)
+
+
+def watch_breakers(metrics: Metrics, catalog: Catalog, breakers: Mapping[str, RouteHealth]) -> None:
+    """Let the gauges of routes and accounts look at the breakers whenever they are scraped."""
+    endpoints: dict[str, list[str]] = {provider: [] for provider in breakers}
+    for model in catalog.models.values():
+        for route in model.routes:
+            endpoints[route.provider].append(route.endpoint)
+            metrics.providers.breaker_open.labels(route.provider, route.name).set_function(
+                partial(_is_open, breakers[route.provider], route.endpoint)
+            )
+    for provider, breaker in breakers.items():
+        metrics.providers.account_ok.labels(provider).set_function(
+            partial(_is_served, breaker, endpoints[provider])
+        )
+
+
+def _is_open(breaker: RouteHealth, endpoint: str) -> float:
+    return float(breaker.health(endpoint) in _CLOSED_TO_US)
+
+
+def _is_served(breaker: RouteHealth, endpoints: Sequence[str]) -> float:
+    return float(all(breaker.health(one) is not Health.ACCOUNT_BLOCKED for one in endpoints))
