@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
 
 from service.core.inputs import Gathered, Inputs
 from service.core.prepare import Prepared, Preparer, request_digest
 from service.core.requests import Submission, Submitted
-from service.core.runner import Runner, to_the_end
+from service.core.runner import Runner
 from service.domain.commands import (
     Accept,
     CacheMode,
@@ -150,6 +151,7 @@ class Submissions:
             fresh_micros=None if drawing.seed is not None else self._rules.cache_seconds * MICROS_PER_SECOND,
             owner=self._replica_id,
             labels=submission.labels,
+            options=_options(submission),
             inputs=gathered.positions if gathered else (),
             input_assets=gathered.assets if gathered else (),
             max_cost_nanos=submission.max_cost_nanos,
@@ -160,16 +162,12 @@ class Submissions:
     async def _accept(self, command: Accept) -> Submitted:
         self._runner.check_room()
         for _ in range(_CHECKS_MAX):
-            # Shielded: a caller that goes away must not leave a render behind that holds money and is not run.
-            outcome = await to_the_end(self._hand_in(command))
-            if isinstance(outcome, Submitted):
-                return outcome
+            # Not shielded: a render whose caller went away before it was begun is found by the recovery.
+            outcome = await self._store.execute(command)
+            if not isinstance(outcome, NeedsCheck):
+                return self._answer(command, outcome)
             command = await self._check(command, outcome)
         raise Overloaded("the pictures of this request change too quickly", retry_after_seconds=1.0)
-
-    async def _hand_in(self, command: Accept) -> Submitted | NeedsCheck:
-        outcome = await self._store.execute(command)
-        return outcome if isinstance(outcome, NeedsCheck) else self._answer(command, outcome)
 
     async def _check(self, command: Accept, needed: NeedsCheck) -> Accept:
         """Look at cached pictures before they are promised again."""
@@ -197,3 +195,16 @@ class Submissions:
         )
         self._metrics.jobs.cache_lookups.labels(job.model, lookup).inc()
         return Submitted(view, replayed=False)
+
+
+def _options(submission: Submission) -> str:
+    """How the request was to be answered, as JSON, for whoever reads the job later; only what differs from the defaults."""
+    if submission.cache_mode is CacheMode.USE and not (submission.pin_provider or submission.policy):
+        return "{}"
+    options = {
+        "cache_mode": submission.cache_mode.value,
+        "policy": submission.policy,
+        "pin_provider": submission.pin_provider,
+        "pin_route": submission.pin_route,
+    }
+    return json.dumps({name: value for name, value in options.items() if value})

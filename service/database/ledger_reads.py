@@ -74,7 +74,8 @@ def _all(work: Callable[[Connection], Sequence[Result]]) -> Callable[[Connection
 def _transfers(connection: Connection, query: TransferQuery, now: int) -> TransferPage:
     through = now - paging_lag_seconds * MICROS_PER_SECOND
     c = transfers.c
-    conditions = [c.booked_at < through]
+    # The lag keeps pages complete; the few transfers of one job are read as they are.
+    conditions = [c.booked_at < through] if query.job_id is None else []
     if query.project is not None:
         conditions.append(c.project == query.project)
     if query.booked_from is not None:
