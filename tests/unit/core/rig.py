@@ -65,6 +65,7 @@ class Rig:
             dice=self.dice,
             log=self.log,
             metrics=self.metrics,
+            tag=lambda fingerprint: f"tag of {len(fingerprint)}",
         )
         self.gate: asyncio.Event | None = None
         """When set, renders begin to run only after it."""
