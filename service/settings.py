@@ -127,7 +127,7 @@ HttpUrl = Annotated[str, AfterValidator(_http_url)]
 UsdNanos = Annotated[int, BeforeValidator(_usd_nanos)]
 AccountId = Annotated[str, Field(pattern=r"^[0-9a-zA-Z]+$")]
 LabelKey = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.-]{0,62}$")]
-Project = Annotated[str, Field(min_length=1, max_length=limits.project_characters_max, pattern=r"^[!-~]+$")]
+Project = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 
 
 # ---------------------------------------------------------------- the file
@@ -163,12 +163,12 @@ class Rules(_Strict):
     budgets: tuple[BudgetRule, ...] = ()
     required_labels: dict[Project, tuple[LabelKey, ...]] = {}
     """Project → labels that its requests must carry."""
-    reporting_labels: dict[Project, tuple[LabelKey, ...]] = {}
+    reporting_labels: dict[
+        Project, Annotated[tuple[LabelKey, ...], Field(max_length=limits.reporting_labels_count_max)]
+    ] = {}
     """Project → labels by which its costs can be summed, from the day on which a key is named."""
     cache_ttl_seconds: Annotated[int, Field(ge=0, le=10 * 365 * 24 * 3600)] = limits.cache_seconds_default
     """How long a picture drawn without a seed answers equal requests."""
-    allow_unpriced_nanos: dict[Project, UsdNanos] = Field(default={}, alias="allow_unpriced")
-    """Project → dollars held for a route without a known price; without an entry such routes are refused."""
 
     @model_validator(mode="after")
     def _budgets_differ(self) -> Self:

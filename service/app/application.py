@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from functools import partial
 
 from service.app.doors import Doors, open_doors
 from service.app.meters import ProviderMeter, StoreMeter, watch_breakers
@@ -19,9 +20,9 @@ from service.core.runner import Runner
 from service.database.open import Database, open_database
 from service.domain.commands import Heartbeat
 from service.domain.records import Period
-from service.log import get_logger
+from service.log import fingerprint_tag, get_logger
 from service.metrics import Metrics, new_registry
-from service.settings import Configuration, Rules
+from service.settings import Configuration, Rules, Settings
 
 VERSION = "0.1.0"
 
@@ -91,6 +92,7 @@ class Application:
             dice=dice,
             log=get_logger("run"),
             metrics=metrics,
+            tag=partial(fingerprint_tag, _log_secret(settings, dice)),
         )
         self._runner = await self._start_work(context, replica_id)
         self._doors = await open_doors(
@@ -149,6 +151,11 @@ class Application:
     async def stop(self) -> None:
         """End everything, in the opposite order of its start."""
         await self._stack.aclose()
+
+
+def _log_secret(settings: Settings, dice: SystemDice) -> bytes:
+    chosen = settings.log_secret
+    return (chosen.get_secret_value() if chosen else dice.new_token()).encode()
 
 
 def _budget_lines(rules: Rules) -> list[BudgetLine]:

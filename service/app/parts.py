@@ -44,6 +44,8 @@ class Outside:
     downloads: Downloads
     pictures_in: str
     described: str
+    played: frozenset[str]
+    """Which providers the sandbox plays."""
     stack: AsyncExitStack
 
     async def close(self) -> None:
@@ -60,7 +62,7 @@ async def open_outside(settings: Settings, clock: Clock, metrics: Metrics, meter
         breakers = {name: Breaker(Metered(one, meter), clock) for name, one in raw.items()}
         for one in raw.values():
             stack.push_async_callback(one.close)
-        bucket, pictures_in = _bucket(settings, clock)
+        bucket, pictures_in = _bucket(settings, clock, reached_by_providers=sandbox is None)
         stack.push_async_callback(bucket.close)
         pictures = PillowPictures()
         stack.push_async_callback(pictures.close)
@@ -80,6 +82,14 @@ async def open_outside(settings: Settings, clock: Clock, metrics: Metrics, meter
         downloads=downloads,
         pictures_in=pictures_in,
         described=described,
+        played=frozenset(
+            name
+            for name, sandboxed in (
+                ("fal", settings.fal_sandboxed),
+                ("replicate", settings.replicate_sandboxed),
+            )
+            if sandboxed
+        ),
         stack=stack,
     )
 
@@ -143,7 +153,9 @@ def _providers(
     return found, ", ".join(words)
 
 
-def _bucket(settings: Settings, clock: Clock) -> tuple[FolderBlobs | S3Blobs, str]:
+def _bucket(
+    settings: Settings, clock: Clock, *, reached_by_providers: bool
+) -> tuple[FolderBlobs | S3Blobs, str]:
     bucket = settings.bucket
     if bucket is None:
         root = settings.data_dir / "pictures"
@@ -156,15 +168,21 @@ def _bucket(settings: Settings, clock: Clock) -> tuple[FolderBlobs | S3Blobs, st
         secret_access_key=bucket.secret_access_key.get_secret_value(),
         public_base_url=bucket.public_base_url,
         url_seconds=settings.url_seconds,
+        # The sandbox fetches from loopback only: it is given uploads instead.
+        reached_by_providers=reached_by_providers,
     )
     return S3Blobs(options, clock), f"bucket {bucket.name} at {bucket.endpoint_url}"
 
 
 def offered(catalog: Catalog, outside: Outside) -> Catalog:
-    """The catalog without the routes of providers that are not there, and without models that lose all of theirs."""
+    """The catalog without the routes of providers that are not there, and without models that lose all of theirs.
+
+    Test models are the sandbox's own: a real provider is never asked for them.
+    """
     models = {}
     for name, model in catalog.models.items():
-        routes = tuple(route for route in model.routes if route.provider in outside.providers)
+        at = outside.played if model.test else frozenset(outside.providers)
+        routes = tuple(route for route in model.routes if route.provider in at)
         if routes:
             models[name] = replace(model, routes=routes)
     return replace(catalog, models=models)

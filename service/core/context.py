@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from service.core.logfeed import LogFeed
@@ -28,3 +28,5 @@ class RunContext:
     dice: Dice
     log: Log
     metrics: Metrics
+    tag: Callable[[str], str]
+    """What a log line says instead of a fingerprint: equal for equal requests, and nothing to guess from."""

@@ -79,6 +79,14 @@ class RenderRun:
         """Take a render to its end, from wherever its row stands."""
         assert view.render is not None, "a job that is not final has its render"
         assert view.attempts, "a render has its first attempt from the start"
+        render = view.render
+        self._context.log.info(
+            "render_begun",
+            job=view.job.id,
+            render=render.id,
+            model=render.model,
+            sameness=self._context.tag(render.fingerprint),
+        )
         setting = _Setting(view.render, drawing_from_canonical(view.render.content))
         attempt: Attempt | None = view.attempts[-1]
         for _ in range(attempts_per_render_max):

@@ -51,6 +51,7 @@ batch_retries_max: Final = 3
 expire_jobs_count_max: Final = 100
 attempts_per_render_max: Final = 3
 totals_slots_count: Final = 8
+reporting_labels_count_max: Final = 4
 asset_check_seconds: Final = 24 * 3600
 """A cached picture that was not seen in the bucket for this long is looked at again before it is promised."""
 
