@@ -88,7 +88,10 @@ class _Entry:
 
 
 class Lane:
-    """Used from the event loop's thread only. `publish` gets the ids that each commit changed."""
+    """Used from the event loop's thread only. `publish` gets the ids that each commit changed.
+
+    A caller waits at most `answer_seconds_max`, unless its command is patient.
+    """
 
     def __init__(
         self,
@@ -99,8 +102,12 @@ class Lane:
         jitter: Callable[[], float],
         publish: Callable[[tuple[str, ...]], None],
         watcher: Watcher,
+        *,
+        answer_seconds_max: float = store_answer_seconds_max,
     ) -> None:
         self.name = name
+        self._answer_seconds_max = answer_seconds_max
+        self._queue_max = store_queue_commands_max
         self._batches = batches
         self._dialect = dialect
         self._clock = clock
@@ -128,12 +135,12 @@ class Lane:
         """Queue the command and wait for its commit."""
         if not self._open:
             raise StoreUnavailable("the store is closed")
-        if len(self._queue) >= store_queue_commands_max and not command.patient:
+        if len(self._queue) >= self._queue_max and not command.patient:
             raise Overloaded("too many requests wait for the database")
         loop = asyncio.get_running_loop()
         entry = _Entry(command, loop.create_future(), self._clock.monotonic())
         self._queue.append(entry)
-        timer = None if command.patient else loop.call_later(store_answer_seconds_max, entry.give_up)
+        timer = None if command.patient else loop.call_later(self._answer_seconds_max, entry.give_up)
         if not self._busy:
             # Once the callers that are ready now have queued theirs too.
             self._busy = True
