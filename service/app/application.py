@@ -127,7 +127,8 @@ class Application:
 
     async def _start_work(self, context: RunContext, replica_id: str) -> Runner:
         """The renders of this replica, and what runs beside the requests."""
-        runner = Runner(RenderRun(context).run, get_logger("runner"))
+        run = RenderRun(context)
+        runner = Runner(run.run, get_logger("runner"), unstored=lambda: run.unstored_count)
         await runner.start()
         self._stack.push_async_callback(runner.stop)
         store, clock, log = context.store, context.clock, get_logger("housekeeping")

@@ -63,9 +63,18 @@ class Keeper:
 
     def __init__(self, context: RunContext) -> None:
         self._context = context
+        self.unstored_count = 0
+        """How many paid results are not in the picture store yet."""
 
     async def keep(self, drawing: Drawing, attempt: Attempt, route: Route, result: Result) -> Kept | Failure:
         """The stored pictures, or why there is none."""
+        self.unstored_count += 1
+        try:
+            return await self._keep(drawing, attempt, route, result)
+        finally:
+            self.unstored_count -= 1
+
+    async def _keep(self, drawing: Drawing, attempt: Attempt, route: Route, result: Result) -> Kept | Failure:
         outputs = result.outputs[: route.images_max]
         told = result.expires_in_seconds
         kept_seconds = _KEPT_SECONDS_DEFAULT if told is None else told

@@ -75,6 +75,11 @@ class RenderRun:
         self._follower = Follower(context)
         self._keeper = Keeper(context)
 
+    @property
+    def unstored_count(self) -> int:
+        """How many paid results wait for the picture store."""
+        return self._keeper.unstored_count
+
     async def run(self, view: JobView) -> None:
         """Take a render to its end, from wherever its row stands."""
         assert view.render is not None, "a job that is not final has its render"

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
-from service.domain.errors import Draining, Overloaded
-from service.domain.limits import renders_running_max
+from service.domain.errors import Draining, Overloaded, StorageUnavailable
+from service.domain.limits import renders_running_max, results_unstored_max
 from service.domain.view import JobView
 from service.ports import Log
 
@@ -37,10 +37,12 @@ class Runner:
         log: Log,
         *,
         running_max: int = renders_running_max,
+        unstored: Callable[[], int] = lambda: 0,
     ) -> None:
         self._run = run
         self._log = log
         self._running_max = running_max
+        self._unstored = unstored
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._draining = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -88,6 +90,13 @@ class Runner:
                 "too many pictures are being drawn here",
                 metadata={"limit": str(self._running_max)},
                 retry_after_seconds=1.0,
+            )
+        if self._unstored() >= results_unstored_max:
+            # Every further render would be paid for, and perhaps lost.
+            raise StorageUnavailable(
+                "paid pictures wait for the picture store; it has to come back first",
+                metadata={"limit": str(results_unstored_max)},
+                retry_after_seconds=5.0,
             )
 
     def begin(self, view: JobView) -> None:
