@@ -6,7 +6,13 @@ from dataclasses import dataclass, replace
 
 from service.core.requests import InputSource, Submission
 from service.domain.drawing import Drawing, EditInputs, InputPicture
-from service.domain.errors import AssetNotFound, InputImageInvalid, InputImageTooLarge
+from service.domain.errors import (
+    AssetNotFound,
+    InputImageInvalid,
+    InputImageTooLarge,
+    InputUrlRefused,
+    InputUrlUnreachable,
+)
 from service.domain.failure import PictureInvalid, PictureTooLarge
 from service.domain.limits import input_image_bytes_max, input_image_pixels_max
 from service.domain.records import Asset, AssetState
@@ -69,18 +75,22 @@ class Inputs:
             if asset is None:
                 raise AssetNotFound(f"{source.field}: no such picture", metadata={"field": source.field})
             return asset
-        content = (
-            source.content
-            if source.content is not None
-            else await self._downloads.fetch_input(source.url or "")
-        )
+        content = source.content if source.content is not None else await self._fetch(source)
         picture = await self._inspect(source, content)
         asset = asset_of(picture, self._clock.now())
         await self._blobs.put(asset.key, picture.content, picture.mime_type)
         return asset
 
+    async def _fetch(self, source: InputSource) -> bytes:
+        try:
+            return await self._downloads.fetch_input(source.url or "")
+        except (InputUrlRefused, InputUrlUnreachable, InputImageTooLarge) as error:
+            # Whoever fetches does not know which of the request's pictures it is.
+            metadata = {**_place(source), **error.metadata}
+            raise type(error)(f"{source.field}: {error.text}", metadata=metadata) from error
+
     async def _inspect(self, source: InputSource, content: bytes) -> Picture:
-        metadata = {"field": source.field, "index": source.field.partition("[")[2].rstrip("]") or "0"}
+        metadata = _place(source)
         try:
             return await self._pictures.inspect(
                 content, bytes_max=input_image_bytes_max, pixels_max=input_image_pixels_max
@@ -90,6 +100,10 @@ class Inputs:
             raise InputImageTooLarge(f"{source.field}: {error}", metadata={**metadata, **limits}) from error
         except PictureInvalid as error:
             raise InputImageInvalid(f"{source.field}: {error}", metadata=metadata) from error
+
+
+def _place(source: InputSource) -> dict[str, str]:
+    return {"field": source.field, "index": source.field.partition("[")[2].rstrip("]") or "0"}
 
 
 def _check_mask(source: InputSource, mask: Asset, picture: Asset) -> None:

@@ -353,10 +353,10 @@ class Catalog:
         aliases = {alias: model for model in self.models.values() for alias in model.aliases}
         return {**aliases, **self.models}
 
-    def resolve(self, name: str) -> Model:
-        """The model of a name or alias. Raises ModelNotFound with a `suggestion`."""
+    def resolve(self, name: str, field: str = "drawing.model") -> Model:
+        """The model of a name or alias that was sent in `field`. Raises ModelNotFound with a `suggestion`."""
         model = self._names.get(name)
         if model is None:
-            metadata = {"model": name[:100], **suggestion(name[:100], list(self._names))}
+            metadata = {"field": field, "model": name[:100], **suggestion(name[:100], list(self._names))}
             raise ModelNotFound(f"no model is called {name[:100]!r}", metadata=metadata)
         return model

@@ -194,20 +194,32 @@ def _candidates(
     model: Model, pin_provider: str | None, pin_route: str | None, policy: str | None
 ) -> tuple[Route, ...]:
     if policy and policy not in POLICIES:
-        metadata = {"policy": policy[:100], **suggestion(policy[:100], list(POLICIES))}
+        metadata = {
+            "field": "options.policy",
+            "policy": policy[:100],
+            **suggestion(policy[:100], list(POLICIES)),
+        }
         raise RouteNotFound(f"no policy is called {policy[:100]!r}", metadata=metadata)
     routes = model.routes
     if pin_provider:
         routes = tuple(route for route in routes if route.provider == pin_provider)
         if not routes:
             known = sorted({route.provider for route in model.routes})
-            metadata = {"provider": pin_provider[:100], **suggestion(pin_provider[:100], known)}
+            metadata = {
+                "field": "options.pin.provider",
+                "provider": pin_provider[:100],
+                **suggestion(pin_provider[:100], known),
+            }
             raise RouteNotFound(f"{model.name} has no route at {pin_provider[:100]!r}", metadata=metadata)
     if pin_route:
         known = sorted({route.name for route in routes})
         routes = tuple(route for route in routes if route.name == pin_route)
         if not routes:
-            metadata = {"route": pin_route[:100], **suggestion(pin_route[:100], known)}
+            metadata = {
+                "field": "options.pin.route",
+                "route": pin_route[:100],
+                **suggestion(pin_route[:100], known),
+            }
             raise RouteNotFound(f"{model.name} has no route called {pin_route[:100]!r}", metadata=metadata)
     return routes
 

@@ -73,7 +73,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         self._callers.identify(context)
         if not request.name:
             raise FieldInvalid.of("name", "must not be empty", limit=1, actual=0)
-        message = self._models[self._catalog.resolve(request.name).name]
+        message = self._models[self._catalog.resolve(request.name, "name").name]
         return pb.GetModelResponse(
             model=put_health(message, self._healths), catalog_version=self._catalog.version
         )

@@ -70,7 +70,8 @@ def test_unknown_pins_and_policies_are_not_found(pins: dict[str, str], metadata:
     """With a suggestion where one comes near."""
     with pytest.raises(RouteNotFound) as caught:
         plan_routes(*drawing("gpt-image-2"), **pins)  # type: ignore[arg-type]  # keyword arguments by name
-    assert metadata == caught.value.metadata
+    place = next(iter(reversed(pins))).replace("pin_", "pin.")
+    assert {"field": f"options.{place}", **metadata} == caught.value.metadata
 
 
 def test_unknown_models_are_not_found() -> None:
