@@ -33,7 +33,7 @@ async def test_a_request_id_names_one_submission(replica: Replica, sandbox: Sand
         await client.generate(FOX.replace(prompt="a hare"), request_id="banner-7", timeout=WAIT_SECONDS_MAX)
     assert (first.job_id, grpc.StatusCode.ALREADY_EXISTS) == (caught.value.job_id, caught.value.code)
     found = await client.get(request_id="banner-7", full=True)
-    assert (first.job_id, "a fox in snow") == (found.job_id, found.proto.request.generate.drawing.prompt)
+    assert (first.job_id, "a fox in snow") == (found.job_id, found.proto.request.drawing.prompt)
     assert (1, 1) == (posts(sandbox), replica.rows("jobs")["jobs"])
     other = await replica.client("other").generate(FOX, request_id="banner-7", timeout=WAIT_SECONDS_MAX)
     assert first.job_id != other.job_id
