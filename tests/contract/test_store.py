@@ -9,6 +9,7 @@ import pytest
 from service.clock import SystemClock, SystemDice
 from service.database.open import Database, open_database
 from tests.contract.store_contract import StoreContract
+from tests.contract.store_ledger_contract import StoreLedgerContract
 from tests.support.postgres import postgres_folder, postgres_url
 
 __all__ = ["postgres_folder", "postgres_url"]
@@ -26,7 +27,7 @@ async def _opened(url: str) -> AsyncIterator[Database]:
         await database.stop()
 
 
-class TestSqlite(StoreContract):
+class TestSqlite(StoreContract, StoreLedgerContract):
     """A file of its own."""
 
     @pytest.fixture
@@ -36,7 +37,7 @@ class TestSqlite(StoreContract):
             yield database
 
 
-class TestPostgres(StoreContract):
+class TestPostgres(StoreContract, StoreLedgerContract):
     """A database of its own on a real server."""
 
     @pytest.fixture

@@ -106,7 +106,7 @@ class Session:
     def _before_statement(
         self, connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
     ) -> None:
-        self._pid = connection.connection.driver_connection.info.backend_pid  # type: ignore[union-attr]
+        self._pid = connection.connection.driver_connection.info.backend_pid
         self._gate(statement)
 
     def _before_commit(self, connection: Connection) -> None:

@@ -101,7 +101,7 @@ async def _rig(answer_seconds_max: float) -> AsyncIterator[Rig]:
     script, ears, published = Script(), Ears(), []
     lane = Lane(
         "test",
-        script,  # type: ignore[arg-type]
+        script,
         PostgresDialect(),
         SystemClock(),
         lambda: 0.01,
@@ -283,7 +283,7 @@ async def test_stop_gives_up_on_a_database_that_is_away(rig: Rig) -> None:
 
 async def test_a_lane_that_never_ran_can_be_stopped() -> None:
     """Before its start nothing is taken, and stopping it does nothing."""
-    lane = Lane("test", Script(), PostgresDialect(), SystemClock(), lambda: 1.0, lambda keys: None, Watcher())  # type: ignore[arg-type]
+    lane = Lane("test", Script(), PostgresDialect(), SystemClock(), lambda: 1.0, lambda keys: None, Watcher())
     with pytest.raises(StoreUnavailable):
         await lane.execute(Note("a"))
     await lane.stop(1.0)
