@@ -1,7 +1,11 @@
-"""`python -m service`: serve until told to stop. Exit codes: 0 stopped, 1 could not start, 2 wrong settings."""
+"""The program. `python -m service` serves until told to stop; `python -m service ledger verify` checks the books.
+
+Exit codes: 0 done, 1 could not start or the books are wrong, 2 wrong settings or arguments.
+"""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import shutil
 import signal
@@ -10,7 +14,7 @@ from pathlib import Path
 
 import uvloop
 
-from service.app import Application
+from service.app import REFUSALS, Application, verified
 from service.clock import SystemClock
 from service.log import configure_logging, get_logger
 from service.settings import Configuration, SettingsInvalid, load
@@ -53,6 +57,15 @@ async def serve(configuration: Configuration) -> None:
         await application.stop()
 
 
+async def verify(configuration: Configuration) -> int:
+    """Recompute the books from the transfers and say where they differ; beside a serving process or without one."""
+    differences = await verified(configuration)
+    for sentence in differences:
+        sys.stdout.write(f"{sentence}\n")
+    sys.stdout.write(f"{len(differences)} differences\n" if differences else "the books are right\n")
+    return 1 if differences else 0
+
+
 def _command(address: str) -> str:
     """How the command line is called from here: the one that lies beside this Python, with the address where it differs."""
     beside = Path(sys.executable).with_name("lightmeter")
@@ -62,8 +75,20 @@ def _command(address: str) -> str:
     return name if address == _CLIENT_ADDRESS else f"{name} --address {address}"
 
 
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m service", description="Lightmeter, the image-generation gateway."
+    )
+    parser.set_defaults(work=None)
+    ledger = parser.add_subparsers(title="commands").add_parser("ledger", help="work on the books")
+    works = ledger.add_subparsers(required=True)
+    works.add_parser("verify", help="recompute everything from the transfers").set_defaults(work=verify)
+    return parser.parse_args()
+
+
 def main() -> int:
     """Load the settings, run, answer the exit code."""
+    arguments = _arguments()
     try:
         configuration = load()
     except SettingsInvalid as error:
@@ -81,7 +106,12 @@ def main() -> int:
         log.warning("setting_unread", remark=remark)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            if arguments.work is not None:
+                return int(runner.run(arguments.work(configuration)))
             runner.run(serve(configuration))
+    except REFUSALS as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     except Exception as error:
         log.exception("stopped", error=str(error))
         return 1

@@ -3,6 +3,7 @@
 Nothing is decided here. `__main__` and tests come in; nobody else does.
 """
 
-from service.app.application import Application
+from service.app.application import REFUSALS, Application
+from service.app.books import verified
 
-__all__ = ["Application"]
+__all__ = ["REFUSALS", "Application", "verified"]

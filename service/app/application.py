@@ -8,7 +8,7 @@ from functools import partial
 from service.app.doors import Doors, open_doors
 from service.app.meters import ProviderMeter, StoreMeter, watch_breakers
 from service.app.parts import offered, open_outside
-from service.catalog.loader import load_catalog
+from service.catalog.loader import CatalogInvalid, load_catalog
 from service.clock import SystemClock, SystemDice
 from service.core.budget_rules import BudgetLine, apply_budgets
 from service.core.context import RunContext
@@ -17,14 +17,20 @@ from service.core.logfeed import LogFeed
 from service.core.recover import recovery
 from service.core.run import RenderRun
 from service.core.runner import Runner
+from service.database.engine import DatabaseInUse
 from service.database.open import Database, open_database
 from service.domain.commands import Heartbeat
+from service.domain.errors import LightmeterError
 from service.domain.records import Period
 from service.log import fingerprint_tag, get_logger
 from service.metrics import Metrics, new_registry
+from service.providers.sandbox_process import SandboxFailed
 from service.settings import Configuration, Rules, Settings
 
 VERSION = "0.1.0"
+
+REFUSALS = (CatalogInvalid, DatabaseInUse, LightmeterError, OSError, SandboxFailed)
+"""What a start may end with that an operator can mend; its text is a sentence for him."""
 
 
 class Application:
