@@ -15,9 +15,15 @@ import grpc
 import pytest
 import pytest_asyncio
 from lightmeter import Drawing, InputRefused
-from lightmeter.v1 import drawing_pb2, image_service_pb2_grpc, job_pb2, ledger_service_pb2, money_pb2
+from lightmeter.v1 import (
+    drawing_pb2,
+    image_service_pb2_grpc,
+    job_pb2,
+    ledger_service_pb2,
+    ledger_service_pb2_grpc,
+    money_pb2,
+)
 from lightmeter.v1 import image_service_pb2 as pb
-from lightmeter.v1 import ledger_service_pb2_grpc
 from PIL import Image
 
 from sandbox import Sandbox

@@ -129,8 +129,9 @@ async def test_slow_can_be_cancelled_while_it_waits(
     assert "ALREADY_FINAL" == (await client.cancel(job)).outcome
     (entry,) = entries(sandbox)
     async with asyncio.timeout(WAIT_SECONDS_MAX):
-        while entry.outcome is None or (await client.receipt(job)).settlement == "OPEN":
-            await asyncio.sleep(0.05)  # the provider ends it, and the ledger learns it, in their own time
+        # The provider ends it, and the ledger learns of it, in their own time.
+        while entry.outcome is None or (await client.receipt(job)).settlement == "OPEN":  # noqa: ASYNC110 -- another process's event
+            await asyncio.sleep(0.05)
     assert entry.outcome in {Outcome.CANCELED, Outcome.ABORTED}
     receipt = await client.receipt(job)
     expected = {"fal": ("UNCONFIRMED", PRICE), "replicate": ("VOIDED", Money(0))}
