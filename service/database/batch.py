@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Engine
@@ -17,24 +16,25 @@ from service.domain.decisions import decide
 from service.domain.errors import LightmeterError
 from service.domain.ledger import WindowMissing
 from service.domain.records import Attempt, Job
+from service.domain.value import value
 from service.domain.world import World
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Done:
     """An outcome, committed."""
 
     outcome: Any
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Refusal:
     """The decision raised; the command left no trace."""
 
     error: LightmeterError
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Later:
     """Another command of the batch changed what this one needs: decide it again in a batch after this one."""
 
@@ -42,7 +42,7 @@ class Later:
 Answer = Done | Refusal | Later
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Committed:
     """The answers in the order of the commands, the ids of the jobs and renders that changed, and the jobs that became
     final with the attempts that stand for their work.

@@ -10,7 +10,6 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, Final
 
 from service.database.batch import Batches, Committed, Done, Refusal
@@ -24,6 +23,7 @@ from service.domain.limits import (
     store_queue_commands_max,
 )
 from service.domain.records import Attempt, Job
+from service.domain.value import value
 from service.ports import Clock
 
 RETRY_SECONDS: Final = 0.01
@@ -35,7 +35,7 @@ class CommandFailed(RuntimeError):
     """The database refused this one command for what it is: a fault of ours, explained by the cause."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class BatchReport:
     """What one committed batch was, for metrics."""
 

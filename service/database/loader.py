@@ -333,11 +333,9 @@ class _Load:
         world = self._world
         keys = set()
         for index, (command, r) in enumerate(self._wanted):
-            if not (r.budgets_of or r.holds):
+            if index in self._calm or not (r.budgets_of or r.holds):
                 continue
             for project, labels in may_hold(world, command):
-                if index in self._calm:
-                    raise Unlocked
                 for budget in covering(world.budgets.values(), project, labels):
                     keys.add((budget.id, window_start(budget.period, world.now)))
         settled = {a.id for key in self._settling & self.locked.renders for a in world.attempts_of(key)}

@@ -193,3 +193,41 @@ async def test_a_wrong_guess_is_decided_again_under_locks(
     )
     kinds = [type(outcome) for outcome in outcomes]
     assert (1, 3 * 5 - 1) == (kinds.count(c.New), kinds.count(c.Joined))
+
+
+async def test_work_goes_on_when_the_server_cuts_every_connection(
+    replicas: list[tuple[Database, Orders]], url: str
+) -> None:
+    """Connections that are terminated in the middle of work cost time only: every job ends, and is paid once."""
+    accepts: list[c.Accept] = []
+
+    async def caller(database: Database, orders: Orders) -> None:
+        for _ in range(REQUESTS_PER_CALLER):
+            accept = orders.accept(orders.dice.new_id())
+            accepts.append(accept)
+            for command in Steps(accept).all():
+                await database.store.execute(command)
+
+    async def cutter() -> None:
+        clock = SystemClock()
+        async with await psycopg.AsyncConnection.connect(
+            Address(url).driver_url, autocommit=True
+        ) as connection:
+            while len(accepts) < REPLICAS * 4 * REQUESTS_PER_CALLER:
+                await clock.sleep(0.1)
+                await connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+
+    async with asyncio.TaskGroup() as group:
+        cutting = group.create_task(cutter())
+        for database, orders in replicas:
+            for _ in range(4):
+                group.create_task(caller(database, orders))
+    assert cutting.done()
+    with psycopg.connect(Address(url).driver_url) as connection:
+        row = connection.execute(
+            "SELECT count(*), count(*) FILTER (WHERE j.state = 'SUCCEEDED'), (SELECT count(*) FROM attempts) FROM jobs j"
+        ).fetchone()
+    assert (len(accepts),) * 3 == row
