@@ -34,6 +34,12 @@ class Repeater:
         if self._task is None:
             loop = asyncio.get_running_loop()
             self._task = loop.create_task(self._repeat(), name=self._name)
+            self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Say it loudly when the duty ended by a fault of ours: nobody does it any more."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._log.error("duty_ended", duty=self._name, error=repr(error), exc_info=error)
 
     async def stop(self) -> None:
         """End, and wait for the end."""

@@ -131,8 +131,12 @@ class MemoryStore:
         """Called with each command before it is carried out."""
 
     async def execute(self, command: Any) -> Any:
-        """Carry the command out in a batch of its own."""
-        await asyncio.sleep(0)
+        """Carry the command out in a batch of its own, also for a caller that goes away meanwhile."""
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            self.run(command)
+            raise
         self.before(command)
         fault = next((one for one in self.faults if isinstance(command, one.kind)), None)
         if fault is not None:

@@ -11,6 +11,7 @@ from service.core.context import RunContext
 from service.core.inputs import Inputs
 from service.core.logfeed import LogFeed
 from service.core.prepare import Preparer
+from service.core.recover import recovery
 from service.core.requests import Submission, Submitted
 from service.core.run import RenderRun
 from service.core.runner import Runner
@@ -116,6 +117,17 @@ class Rig:
             await self._step(lambda: self.runner.running_count == 0)
             assert self.clock.monotonic() < ends, "the render did not end in time"
         self.check()
+
+    async def recovered(self) -> None:
+        """Let the recovery find what nobody runs, and let that run to its end."""
+        duty = recovery(self.store, self.jobs, self.runner, "replica-1", self.clock, self.log, self.metrics)
+        await duty.start()
+        for _ in range(_TURNS_MAX):
+            await self.clock.run(1.0)
+            if self.runner.running_count:
+                break
+        await duty.stop()
+        await self.finish()
 
     async def _step(self, done: Callable[[], bool]) -> None:
         """Let whoever can run do so; when all are asleep, move the clock to the first that wakes."""
