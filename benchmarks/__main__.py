@@ -104,7 +104,9 @@ def run(plan: Plan) -> Results:
 def main() -> int:
     """Read the arguments, run, write the file."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a short look: few cases, less than a second each")
+    parser.add_argument(
+        "--quick", action="store_true", help="a short look: few cases, less than a second each"
+    )
     parser.add_argument("--out", type=Path, default=RESULTS, help="the file that the figures join")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, _leave)
@@ -117,7 +119,7 @@ def main() -> int:
     return 0
 
 
-def _leave(number: int, frame: Any) -> None:
+def _leave(number: int, _frame: Any) -> None:
     """End the children on the way out."""
     raise SystemExit(128 + number)
 

@@ -15,7 +15,7 @@ SERVICE: Final = "benchmarks.Echo"
 METHOD: Final = f"/{SERVICE}/Echo"
 
 
-async def _echo(request: bytes, context: Any) -> bytes:
+async def _echo(request: bytes, _context: Any) -> bytes:
     return request
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from hashlib import sha256
 
 from service.core.requests import InputSource, Submission
@@ -12,11 +11,12 @@ from service.domain.drawing import Drawing
 from service.domain.errors import LightmeterError, MaxCostExceeded, PriceUnknown
 from service.domain.fingerprint import canonical, content, fingerprint
 from service.domain.routing import PlannedRoute, effective, refusal, survey
+from service.domain.value import value
 
 _KEPT_COUNT = 4_096
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Prepared:
     """What Accept needs to know about a drawing."""
 

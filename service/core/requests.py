@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 
 from service.domain.budget import budget_name
@@ -12,6 +11,7 @@ from service.domain.exchange import LogLine
 from service.domain.price import Estimate
 from service.domain.queries import BudgetState
 from service.domain.routing import PlannedRoute
+from service.domain.value import value
 from service.domain.view import JobView
 
 __all__ = [
@@ -19,7 +19,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class InputSource:
     """An input picture as the caller names it: exactly one of the three. `field` is its path, for errors."""
 
@@ -29,7 +29,7 @@ class InputSource:
     content: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Submission:
     """One Generate or Edit after the syntax check. `drawing.inputs` is None; inputs come as sources.
 
@@ -55,7 +55,7 @@ class Submission:
     request_bytes: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Submitted:
     """The job, and whether this request_id was known already."""
 
@@ -63,7 +63,7 @@ class Submitted:
     replayed: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class QuotedRoute:
     """One route of a quote. `planned` is None when it is not eligible; then `causes` says why: (reason, field, text)."""
 
@@ -76,7 +76,7 @@ class QuotedRoute:
     causes: tuple[tuple[str, str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Quote:
     """What a request would cost now. `cache` is HIT, RUNNING, MISS or BYPASSED; amounts in nano-USD."""
 
@@ -90,7 +90,7 @@ class Quote:
     fingerprint: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class WatchHeartbeat:
     """Nothing newer than `version`."""
 
@@ -98,7 +98,7 @@ class WatchHeartbeat:
     at: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class WatchLogs:
     """Log lines of the running attempt; `dropped_count` were lost before them."""
 

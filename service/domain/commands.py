@@ -6,7 +6,6 @@ commit answers the recorded outcome and writes nothing. The lane says which conn
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
 
@@ -14,6 +13,7 @@ from service.domain.errors import LightmeterError
 from service.domain.failure import Failure
 from service.domain.records import Asset, Attempt, Period, Render
 from service.domain.routing import PlannedRoute
+from service.domain.value import value
 from service.domain.view import JobView
 
 
@@ -25,7 +25,7 @@ class Lane(Enum):
     ACCEPT = "accept"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Command:
     """Base of all commands. `patient` ones (evidence) are retried until committed, whatever the caller's deadline."""
 
@@ -41,7 +41,7 @@ class CacheMode(Enum):
     BYPASS = "BYPASS"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Accept(Command):
     """Take a request in: answered by request_id, from the cache, by joining, or with a new render and its hold."""
 
@@ -86,35 +86,35 @@ class Accept(Command):
         return self.cache_mode is not CacheMode.BYPASS
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Existing:
     """The request_id is known and the request is the same."""
 
     view: JobView
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Hit:
     """Answered from the cache."""
 
     view: JobView
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Joined:
     """Waits for a render that runs already."""
 
     view: JobView
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class New:
     """A new render, owned by the replica that asked; its first attempt holds its ceiling."""
 
     view: JobView
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class NeedsCheck:
     """Nothing was written: look whether these pictures are still there, mark them, accept again."""
 
@@ -124,7 +124,7 @@ class NeedsCheck:
 AcceptOutcome = Existing | Hit | Joined | New | NeedsCheck
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class MarkSeen(Command):
     """These pictures were seen in the picture store just now."""
 
@@ -132,7 +132,7 @@ class MarkSeen(Command):
     sha256s: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class MarkGone(Command):
     """These pictures are not in the picture store: they are promised to nobody any more."""
 
@@ -140,7 +140,7 @@ class MarkGone(Command):
     sha256s: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Cancel(Command):
     """End a job at the wish of its caller."""
 
@@ -160,7 +160,7 @@ class CancelOutcome(Enum):
     ALREADY_FINAL = "ALREADY_FINAL"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Cancelled:
     """The job after the cancel."""
 
@@ -168,7 +168,7 @@ class Cancelled:
     view: JobView
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ExpireJobs(Command):
     """End the jobs among these whose deadline has passed."""
 
@@ -176,7 +176,7 @@ class ExpireJobs(Command):
     job_ids: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Heartbeat(Command):
     """This replica lives. Answers its ordinal (int)."""
 
@@ -184,7 +184,7 @@ class Heartbeat(Command):
     replica_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class TakeOver(Command):
     """Own these renders, as far as nobody alive does. Answers the ids of the jobs that pay for them (tuple[str, ...])."""
 
@@ -196,7 +196,7 @@ class TakeOver(Command):
 # ---------------------------------------------------------------- run, fenced
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Fenced(Command):
     """Acts for a render: only its owner, with the current fencing number, may."""
 
@@ -206,14 +206,14 @@ class Fenced(Command):
     fence: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Dispatch(Fenced):
     """Mark the attempt as about to be sent."""
 
     seed: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Send:
     """Go: one POST, before `send_before` by the sender's own clock."""
 
@@ -231,21 +231,21 @@ class RunOutcome(Enum):
     """The render ended before it was sent."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class MarkUnknown(Fenced):
     """The POST ended without an answer that tells whether it was accepted."""
 
     cause: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ResolveUnconfirmed(Fenced):
     """Give up on an UNKNOWN attempt: post its hold as unconfirmed and fail the render."""
 
     failure: Failure | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Progress(Fenced):
     """A visible step at the provider. Droppable."""
 
@@ -254,14 +254,14 @@ class Progress(Fenced):
     progress: str = "{}"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class PutAgain:
     """These pictures are not promised any more: put them again, then finish again."""
 
     sha256s: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Finish(Fenced):
     """The pictures are stored: the render and every waiting job succeed. Answers RunOutcome or PutAgain."""
 
@@ -277,7 +277,7 @@ class Finish(Fenced):
     """Pictures that were put once more after a PutAgain."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Fail(Fenced):
     """The attempt ended without a picture: go on with the next route if there is one, else end the render."""
 
@@ -288,7 +288,7 @@ class Fail(Fenced):
     """False when no other route can help."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class NextAttempt:
     """The render is PENDING again with this attempt."""
 
@@ -299,7 +299,7 @@ class NextAttempt:
 # ---------------------------------------------------------------- evidence (never refused)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Evidence(Command):
     """What a provider, or our own sender, once told about an attempt. Accepted from anyone, in any state."""
 
@@ -307,19 +307,19 @@ class Evidence(Command):
     attempt_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class NotSent(Evidence):
     """Nothing was sent: the window had passed."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Reject(Evidence):
     """The provider surely did not accept it; it costs nothing."""
 
     failure: Failure
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class BindProviderId(Evidence):
     """The provider's id of the attempt. `source` is POST, WEBHOOK, SEARCH or OPERATOR."""
 
@@ -330,7 +330,7 @@ class BindProviderId(Evidence):
     queue_position: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RecordResult(Evidence):
     """The end at the provider: outcome and evidence. Settles the money."""
 
@@ -352,7 +352,7 @@ class RecordResult(Evidence):
 # ---------------------------------------------------------------- budgets
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SetBudget(Command):
     """Create or change the one budget of (project, label, period). Answers the Budget."""
 
@@ -372,7 +372,7 @@ class SetBudget(Command):
     """The revision that the caller saw; None to set regardless."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class DeleteBudget(Command):
     """End a budget. Its windows and its audit stay."""
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from enum import Enum
+
+from service.domain.value import value
 
 JsonValue = None | bool | int | str | Decimal | list["JsonValue"] | dict[str, "JsonValue"]
 """A value of `extra`. Numbers are int or Decimal, never float, so that the canonical text is exact."""
@@ -55,7 +57,7 @@ class Resolution(Enum):
     FOUR_K = "FOUR_K"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Dimensions:
     """An exact size. Presets are turned into this at the door."""
 
@@ -63,7 +65,7 @@ class Dimensions:
     height_px: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class AspectRatio:
     """A shape without a size; lowest terms."""
 
@@ -71,7 +73,7 @@ class AspectRatio:
     height: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Size:
     """At most one of `dimensions` and `aspect_ratio`; neither is AUTO. `resolution` only without dimensions."""
 
@@ -85,7 +87,7 @@ class Size:
         return self.dimensions is None and self.aspect_ratio is None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Expansion:
     """How far an edit grows the picture on each side, in pixels."""
 
@@ -95,7 +97,7 @@ class Expansion:
     bottom_px: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class InputPicture:
     """A stored input: named by its bytes, measured by us."""
 
@@ -106,7 +108,7 @@ class InputPicture:
     height_px: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class EditInputs:
     """What an edit starts from. `images` has 1 to 16 entries."""
 
@@ -116,7 +118,7 @@ class EditInputs:
     expansion: Expansion | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Drawing:
     """One request for pictures, after the door: defaults filled in, text normalised, aliases resolved."""
 

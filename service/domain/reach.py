@@ -6,13 +6,13 @@ flight brings the render it points at; a render brings all its attempts, and its
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import singledispatch
 
 from service.domain import commands as c
+from service.domain.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Reach:
     """The keys that a command starts from."""
 

@@ -6,10 +6,10 @@ no query looks at are JSON texts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from service.domain.failure import Failure
+from service.domain.value import value
 
 
 class JobState(Enum):
@@ -101,7 +101,7 @@ class Period(Enum):
     TOTAL = "TOTAL"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Job:
     """One accepted request of a caller."""
 
@@ -134,7 +134,7 @@ class Job:
         return self.final_at is not None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Flight:
     """Points from (scope, fingerprint) to the newest joinable or succeeded render."""
 
@@ -143,7 +143,7 @@ class Flight:
     render_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Render:
     """The work behind one or more jobs."""
 
@@ -175,7 +175,7 @@ class Render:
 FOREVER = 2**62
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Attempt:
     """One dispatch of a render to one route, and the source of its transfers."""
 
@@ -231,7 +231,7 @@ _ENDED = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ProviderId:
     """An id that a provider gave to an attempt; the first one is canonical, the others are aliases."""
 
@@ -242,7 +242,7 @@ class ProviderId:
     canonical: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Asset:
     """One stored picture."""
 
@@ -263,7 +263,7 @@ class Asset:
         return f"images/{self.sha256[:2]}/{self.sha256}.{self.extension}"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RenderAsset:
     """A picture at its place in the result of a render."""
 
@@ -273,7 +273,7 @@ class RenderAsset:
     flagged: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RenderInput:
     """A picture that a render starts from. `role` is IMAGE or MASK."""
 
@@ -283,7 +283,7 @@ class RenderInput:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Budget:
     """A limit on what a project, or a label value in it, may spend in a window."""
 
@@ -307,7 +307,7 @@ class Budget:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class BudgetChange:
     """One line of the audit of budgets; append-only."""
 
@@ -321,7 +321,7 @@ class BudgetChange:
     after: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Window:
     """What a budget has seen in one window."""
 
@@ -333,7 +333,7 @@ class Window:
     unconfirmed_nanos: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class HoldBudget:
     """Which window the hold of an attempt was taken from; its post and corrections go there too."""
 
@@ -343,7 +343,7 @@ class HoldBudget:
     nanos: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Transfer:
     """One line of the ledger. Never changed, never deleted; `amount_nanos` is never negative."""
 
@@ -374,7 +374,7 @@ class Transfer:
     memo: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Replica:
     """One running process."""
 

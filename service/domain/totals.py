@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from service.domain.value import value
+
 LATENCY_BOUNDS_SECONDS = (
     0.01,
     0.05,
@@ -24,7 +26,7 @@ LATENCY_BOUNDS_SECONDS = (
 """Upper bounds of the latency buckets of totals; one more bucket holds what is slower."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class TotalsKey:
     """Everything that a report can group by. Hours are microseconds at the full UTC hour; 0 and 0 is the lifetime row."""
 

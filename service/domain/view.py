@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from service.domain.records import Asset, Attempt, Job, Render, RenderAsset
+from service.domain.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class JobView:
     """A job, its render, the render's attempts by number, and its pictures by position (empty until it succeeded)."""
 

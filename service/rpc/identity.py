@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, Protocol
 
 from service.domain.errors import FieldInvalid, RoleInsufficient
 from service.domain.limits import project_characters_max
+from service.domain.value import value
 
 PROJECT_METADATA: Final = "lightmeter-project"
 PROJECT_DEFAULT: Final = "default"
@@ -22,7 +22,7 @@ class Role(Enum):
     ADMIN = "ADMIN"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Caller:
     """The project that pays, and the role."""
 
@@ -61,9 +61,9 @@ class NamedProjects:
     def identify(self, context: Any) -> Caller:
         """Raises FieldInvalid for a name that is none."""
         named = PROJECT_DEFAULT
-        for key, value in context.invocation_metadata() or ():
+        for key, text in context.invocation_metadata() or ():
             if key == PROJECT_METADATA:
-                named = value
+                named = text
         if not PROJECT_PATTERN.fullmatch(named):
             raise FieldInvalid.of(
                 PROJECT_METADATA,

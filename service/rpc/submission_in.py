@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from typing import Final
@@ -21,6 +20,7 @@ from service.domain.limits import (
     request_id_characters_max,
     wait_seconds_max,
 )
+from service.domain.value import value
 from service.rpc import enums, syntax
 from service.rpc.drawing_in import read_drawing, read_expansion, read_strength
 from service.rpc.syntax import Faults
@@ -33,7 +33,7 @@ _KEPT_BYTES_MAX: Final = 4_096
 _NO_OPTIONS: Final = image_service_pb2.SubmitOptions()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Asked:
     """A submission, and how long its caller wants the answer held back."""
 

@@ -18,18 +18,19 @@ from service.database.lane import BatchReport, CommandFailed, Lane, Watcher
 from service.domain import commands as c
 from service.domain.errors import JobNotFound, Overloaded, StoreUnavailable
 from service.domain.limits import batch_commands_max
+from service.domain.value import value
 
 Plan = Callable[[Sequence[str]], Committed | BaseException | None]
 
 
-@dataclass(frozen=True)
+@value(frozen=True, slots=True)
 class Note(c.Command):
     """A command that does nothing."""
 
     name: str
 
 
-@dataclass(frozen=True)
+@value(frozen=True, slots=True)
 class Proof(Note):
     """The same, patient."""
 
