@@ -22,6 +22,7 @@ from service.domain.records import (
     Transfer,
     TransferKind,
 )
+from service.domain.routing import PlannedRoute
 from service.domain.totals import TotalsDelta, TotalsKey
 from service.domain.world import World
 
@@ -37,6 +38,33 @@ class WindowMissing(Exception):
 def hour(at: int) -> int:
     """The full UTC hour that holds `at`."""
     return at - at % _HOUR
+
+
+def new_attempt(
+    world: World, attempt_id: str, token: str, render_id: str, number: int, payer: Job, route: PlannedRoute
+) -> Attempt:
+    """An attempt that is about to hold its route's ceiling for the job that pays."""
+    return Attempt(
+        id=attempt_id,
+        render_id=render_id,
+        number=number,
+        payer_job=payer.id,
+        project=payer.project,
+        provider=route.provider,
+        route=route.route,
+        endpoint=route.endpoint,
+        state=AttemptState.HELD,
+        version=1,
+        token=token,
+        price=route.price_json,
+        hold_nanos=route.ceiling_nanos,
+        hold_open=True,
+        ordinal=0,
+        settled_nanos=None,
+        grade=Grade.NONE,
+        units="",
+        usage_at=world.now,
+    )
 
 
 def take_hold(

@@ -24,10 +24,7 @@ from service.domain.records import (
     FOREVER,
     Asset,
     AssetState,
-    Attempt,
-    AttemptState,
     Flight,
-    Grade,
     Job,
     JobState,
     Origin,
@@ -169,7 +166,8 @@ def _new(world: World, command: Accept) -> New:
     _leave(world, command)
     render = world.put_render(_render(world, command))
     job = world.put_job(_job(world, command, render.id, Origin.PROVIDER))
-    ledger.take_hold(world, _first_attempt(world, command, job), command.labels)
+    first = ledger.new_attempt(world, command.attempt_id, command.token, render.id, 1, job, command.plan[0])
+    ledger.take_hold(world, first, command.labels)
     for role, position, sha256 in command.inputs:
         world.render_inputs.put((render.id, role, position), RenderInput(render.id, role, position, sha256))
     if command.has_flight:
@@ -205,31 +203,6 @@ def _render(world: World, command: Accept) -> Render:
         created_at=world.now,
         finished_at=None,
         fresh_until=None,
-    )
-
-
-def _first_attempt(world: World, command: Accept, payer: Job) -> Attempt:
-    route = command.plan[0]
-    return Attempt(
-        id=command.attempt_id,
-        render_id=command.render_id,
-        number=1,
-        payer_job=payer.id,
-        project=command.project,
-        provider=route.provider,
-        route=route.route,
-        endpoint=route.endpoint,
-        state=AttemptState.HELD,
-        version=1,
-        token=command.token,
-        price=route.price_json,
-        hold_nanos=route.ceiling_nanos,
-        hold_open=True,
-        ordinal=0,
-        settled_nanos=None,
-        grade=Grade.NONE,
-        units="",
-        usage_at=world.now,
     )
 
 

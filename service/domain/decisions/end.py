@@ -213,26 +213,8 @@ def _next_attempt(
             continue
         if job.max_cost_nanos is not None and spent + route.ceiling_nanos > job.max_cost_nanos:
             continue
-        following = Attempt(
-            id=command.next_attempt_id,
-            render_id=render.id,
-            number=attempt.number + 1,
-            payer_job=job.id,
-            project=job.project,
-            provider=route.provider,
-            route=route.route,
-            endpoint=route.endpoint,
-            state=AttemptState.HELD,
-            version=1,
-            token=command.next_token,
-            price=route.price_json,
-            hold_nanos=route.ceiling_nanos,
-            hold_open=True,
-            ordinal=0,
-            settled_nanos=None,
-            grade=Grade.NONE,
-            units="",
-            usage_at=world.now,
+        following = ledger.new_attempt(
+            world, command.next_attempt_id, command.next_token, render.id, attempt.number + 1, job, route
         )
         try:
             held = ledger.take_hold(world, following, job.labels, freed)
