@@ -69,6 +69,11 @@ def roomy(*, fillfactor: int, hot: bool = False) -> dict[str, Any]:
     return {"postgresql_with": settings}
 
 
+def clustered() -> dict[str, Any]:
+    """Options of tables with short rows that are read by their key: SQLite keeps them in the key's own tree."""
+    return {"sqlite_with_rowid": False}
+
+
 class Dialect(ABC):
     """The statement forms of one engine. `locks` is false where a batch has the whole database to itself."""
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, Index, Table
 
-from service.database.dialect import partial_index, roomy
+from service.database.dialect import clustered, partial_index, roomy
 from service.database.tables import flag, metadata, micros, nanos, number, text
 from service.domain.totals import LATENCY_BOUNDS_SECONDS
 
@@ -70,6 +70,7 @@ transfers = Table(
     Index("transfers_by_project", "project", "booked_at"),
     Index("transfers_by_job", "job_id"),
     comment="The journal. Never updated, never deleted; the database refuses both.",
+    **clustered(),
 )
 
 budgets = Table(
@@ -124,6 +125,7 @@ budget_windows = Table(
     nanos("overrun_nanos", "the part of spent beyond the attempts' holds"),
     nanos("unconfirmed_nanos", "the part of spent without evidence"),
     comment="What a budget has seen in a window. Always spent - overrun + held <= limit of a hard budget.",
+    **clustered(),
     **roomy(fillfactor=50, hot=True),
 )
 
@@ -136,6 +138,7 @@ hold_budgets = Table(
     nanos("nanos"),
     Index("hold_budgets_by_window", "budget_id", "window_start"),
     comment="Which windows a hold was taken from; its post and corrections go there too, closed or not.",
+    **clustered(),
 )
 
 
@@ -163,6 +166,7 @@ totals = Table(
     *_sum_columns(),
     Index("totals_by_booked_hour", "booked_hour"),
     comment="Sums over jobs and transfers, kept in the transactions of what they sum; every column only grows.",
+    **clustered(),
     **roomy(fillfactor=50, hot=True),
 )
 
@@ -176,5 +180,6 @@ label_totals = Table(
     *_sum_columns(),
     Index("label_totals_by_booked_hour", "booked_hour"),
     comment="The totals once more, by the values of a project's reporting labels.",
+    **clustered(),
     **roomy(fillfactor=50, hot=True),
 )

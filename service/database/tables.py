@@ -22,7 +22,7 @@ from sqlalchemy import (
     and_,
 )
 
-from service.database.dialect import partial_index, roomy
+from service.database.dialect import clustered, partial_index, roomy
 
 metadata = MetaData(
     naming_convention={
@@ -115,6 +115,7 @@ job_labels = Table(
     text("project"),
     Index("job_labels_by_value", "project", "label_key", "label_value", "job_id"),
     comment="The labels of jobs once more, to find jobs by them.",
+    **clustered(),
 )
 
 flights = Table(
@@ -128,6 +129,7 @@ flights = Table(
         null=True,
     ),
     comment="One row per (scope, fingerprint), locked by whoever decides what a new request gets.",
+    **clustered(),
 )
 
 renders = Table(
@@ -217,6 +219,7 @@ provider_ids = Table(
     flag("canonical", "the first id; others are aliases"),
     Index("provider_ids_by_attempt", "attempt_id"),
     comment="Every id that a provider gave to an attempt.",
+    **clustered(),
 )
 
 assets = Table(
@@ -245,6 +248,7 @@ render_assets = Table(
     flag("flagged", "the provider's safety check marked it"),
     Index("render_assets_by_asset", "sha256"),
     comment="The pictures of a finished render.",
+    **clustered(),
 )
 
 render_inputs = Table(
@@ -256,6 +260,7 @@ render_inputs = Table(
     text("sha256"),
     Index("render_inputs_by_asset", "sha256"),
     comment="The pictures that a render starts from.",
+    **clustered(),
 )
 
 replicas = Table(

@@ -213,8 +213,10 @@ async def test_work_goes_on_when_the_server_cuts_every_connection(
         async with await psycopg.AsyncConnection.connect(
             Address(url).driver_url, autocommit=True
         ) as connection:
-            while len(accepts) < REPLICAS * 4 * REQUESTS_PER_CALLER:
-                await clock.sleep(0.1)
+            total = REPLICAS * 4 * REQUESTS_PER_CALLER
+            for cut_at in range(total // 6, total, total // 6):
+                while len(accepts) < cut_at:
+                    await clock.sleep(0.01)
                 await connection.execute(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                     "WHERE datname = current_database() AND pid <> pg_backend_pid()"

@@ -113,7 +113,8 @@ CREATE TABLE budget_windows (
     -- the part of spent without evidence
     unconfirmed_nanos BIGINT NOT NULL,
     CONSTRAINT budget_windows_pkey PRIMARY KEY (budget_id, window_start)
-);
+)
+ WITHOUT ROWID;
 
 -- Limits on what a project, or a label value in it, may spend in a window.
 CREATE TABLE budgets (
@@ -147,7 +148,8 @@ CREATE TABLE flights (
     -- the newest joinable or succeeded render; NULL only inside the creating transaction
     render_id TEXT,
     CONSTRAINT flights_pkey PRIMARY KEY (scope, fingerprint)
-);
+)
+ WITHOUT ROWID;
 
 -- Which windows a hold was taken from; its post and corrections go there too, closed or not.
 CREATE TABLE hold_budgets (
@@ -156,7 +158,8 @@ CREATE TABLE hold_budgets (
     window_start BIGINT NOT NULL,
     nanos BIGINT NOT NULL,
     CONSTRAINT hold_budgets_pkey PRIMARY KEY (attempt_id, budget_id)
-);
+)
+ WITHOUT ROWID;
 
 CREATE INDEX hold_budgets_by_window ON hold_budgets (budget_id, window_start);
 
@@ -167,7 +170,8 @@ CREATE TABLE job_labels (
     label_value TEXT NOT NULL,
     project TEXT NOT NULL,
     CONSTRAINT job_labels_pkey PRIMARY KEY (job_id, label_key)
-);
+)
+ WITHOUT ROWID;
 
 CREATE INDEX job_labels_by_value ON job_labels (project, label_key, label_value, job_id);
 
@@ -270,7 +274,8 @@ CREATE TABLE label_totals (
     bucket_14 BIGINT NOT NULL,
     bucket_15 BIGINT NOT NULL,
     CONSTRAINT label_totals_pkey PRIMARY KEY (usage_hour, booked_hour, project, model, provider, route, operation, origin, outcome, evidence, fault, label_key, label_value, slot)
-);
+)
+ WITHOUT ROWID;
 
 CREATE INDEX label_totals_by_booked_hour ON label_totals (booked_hour);
 
@@ -284,7 +289,8 @@ CREATE TABLE provider_ids (
     -- the first id; others are aliases
     canonical BOOLEAN NOT NULL,
     CONSTRAINT provider_ids_pkey PRIMARY KEY (provider, provider_id)
-);
+)
+ WITHOUT ROWID;
 
 CREATE INDEX provider_ids_by_attempt ON provider_ids (attempt_id);
 
@@ -296,7 +302,8 @@ CREATE TABLE render_assets (
     -- the provider's safety check marked it
     flagged BOOLEAN NOT NULL,
     CONSTRAINT render_assets_pkey PRIMARY KEY (render_id, position)
-);
+)
+ WITHOUT ROWID;
 
 CREATE INDEX render_assets_by_asset ON render_assets (sha256);
 
@@ -308,7 +315,8 @@ CREATE TABLE render_inputs (
     position INTEGER NOT NULL,
     sha256 TEXT NOT NULL,
     CONSTRAINT render_inputs_pkey PRIMARY KEY (render_id, role, position)
-);
+)
+ WITHOUT ROWID;
 
 CREATE INDEX render_inputs_by_asset ON render_inputs (sha256);
 
@@ -410,7 +418,8 @@ CREATE TABLE totals (
     bucket_14 BIGINT NOT NULL,
     bucket_15 BIGINT NOT NULL,
     CONSTRAINT totals_pkey PRIMARY KEY (usage_hour, booked_hour, project, model, provider, route, operation, origin, outcome, evidence, fault, slot)
-);
+)
+ WITHOUT ROWID;
 
 CREATE INDEX totals_by_booked_hour ON totals (booked_hour);
 
@@ -454,7 +463,8 @@ CREATE TABLE transfers (
     target_ordinal INTEGER,
     memo TEXT NOT NULL,
     CONSTRAINT transfers_pkey PRIMARY KEY (source, ordinal)
-);
+)
+ WITHOUT ROWID;
 
 CREATE INDEX transfers_by_job ON transfers (job_id);
 
