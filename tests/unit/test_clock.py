@@ -127,3 +127,13 @@ async def test_running_the_fake_clock_lets_a_loop_tick() -> None:
     await clock.run(2.0)
     task.cancel()
     assert [1000.5, 1001.0, 1001.5, 1002.0] == ticks
+
+
+def test_portions_give_every_bit_once() -> None:
+    """Bits fit their count, also across portions, and do not repeat."""
+    portions = Portions()
+    given = [portions.bits(count) for count in (73, 32, 1) * 500]
+    assert all(0 <= bits < 2**count for bits, count in zip(given, (73, 32, 1) * 500, strict=True))
+    wide = given[::3]
+    assert len(wide) == len(set(wide))
+    assert {0, 1} == set(given[2::3])

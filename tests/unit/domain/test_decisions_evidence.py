@@ -79,6 +79,13 @@ def test_a_refusal_after_the_id_or_before_the_post_is_no_news(desk: Desk, step: 
     desk.twice(c.Reject(asked.attempt_id, REFUSED))
 
 
+def test_a_refusal_does_not_take_back_what_has_an_id(desk: Desk) -> None:
+    """The provider knows the request: only what it says of its end moves the money."""
+    asked = desk.running()
+    desk.unconfirmed(asked)
+    desk.twice(c.Reject(asked.attempt_id, REFUSED))
+
+
 # -- ids
 
 
