@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import secrets
 import threading
@@ -14,9 +15,12 @@ from typing import Final
 _CLOCK_THROUGH_SUSPEND: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 _UUID_TAIL_BITS: Final = 74
-_UUID_STEP_MAX: Final = 2**32
+_UUID_STEP_BITS: Final = 32
 _SEED_MAX: Final = 2**31 - 1
 _TOKEN_BYTES: Final = 16
+_PORTION_BYTES: Final = 4_096
+_LOW_BITS: Final = 2**62 - 1
+_NODE_BITS: Final = 2**48 - 1
 
 
 class SystemClock:
@@ -47,7 +51,7 @@ class SystemDice:
 
     def __init__(self, now: Callable[[], int]) -> None:
         self._now = now
-        self._ids = UuidSequence(secrets.randbits)
+        self._ids = UuidSequence(Portions().bits)
         self._jitter = random.Random()  # its own instance: nobody outside can seed it
 
     def new_id(self) -> str:
@@ -67,6 +71,27 @@ class SystemDice:
         return self._jitter.uniform(0.5, 1.5)
 
 
+class Portions:
+    """Random bits of the operating system, asked for in portions: a call for each id would take longer than the rest of it.
+
+    Not for two threads at once.
+    """
+
+    def __init__(self) -> None:
+        self._portion = b""
+        self._used = 0
+
+    def bits(self, count: int) -> int:
+        """So many random bits, none of them given before."""
+        start = self._used
+        end = start + (count + 7) // 8
+        if end > len(self._portion):
+            self._portion = os.urandom(_PORTION_BYTES)
+            start, end = 0, end - start
+        self._used = end
+        return int.from_bytes(self._portion[start:end]) >> (-count % 8)
+
+
 class UuidSequence:
     """UUIDv7 in rising order (RFC 9562, section 6.2, method 2: the random tail counts in random steps).
 
@@ -78,24 +103,26 @@ class UuidSequence:
         self._lock = threading.Lock()
         self._millis = -1
         self._tail = 0
+        self._head = ""
 
     def next(self, millis: int) -> str:
         """The next id for this millisecond since 1970, or for a later one where earlier ids lead."""
         with self._lock:
             if millis > self._millis:
                 self._millis = millis
-                # The top bit stays free, so that a burst within the millisecond has room to count in.
-                self._tail = self._randbits(_UUID_TAIL_BITS - 1)
+                self._begin()
             else:
-                self._tail += 1 + self._randbits(_UUID_STEP_MAX.bit_length() - 1)
+                self._tail += 1 + self._randbits(_UUID_STEP_BITS)
                 if self._tail >> _UUID_TAIL_BITS:
                     self._millis += 1
-                    self._tail = self._randbits(_UUID_TAIL_BITS - 1)
-            return _uuid7_text(self._millis, self._tail)
+                    self._begin()
+            # The head, version 7 and 12 bits, variant 10 and 62 bits.
+            tail = self._tail
+            low = 0b10 << 62 | tail & _LOW_BITS
+            return f"{self._head}-7{tail >> 62:03x}-{low >> 48:04x}-{low & _NODE_BITS:012x}"
 
-
-def _uuid7_text(millis: int, tail: int) -> str:
-    """The canonical text: 48 bits of milliseconds, version 7, 12 bits, variant 10, 62 bits."""
-    high, low = tail >> 62, tail & (2**62 - 1)
-    digits = f"{(millis << 80) | (0x7 << 76) | (high << 64) | (0b10 << 62) | low:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    def _begin(self) -> None:
+        """A new millisecond: its 48 bits as text, and a tail whose top bit stays free for a burst to count in."""
+        digits = f"{self._millis:012x}"
+        self._head = f"{digits[:8]}-{digits[8:]}"
+        self._tail = self._randbits(_UUID_TAIL_BITS - 1)

@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 
-from service.clock import SystemClock, SystemDice, UuidSequence
+from service.clock import Portions, SystemClock, SystemDice, UuidSequence
 from service.ports import Clock, Dice
 from tests.support.clock import STARTED, FakeClock, SeededDice
 
