@@ -36,13 +36,49 @@ PRICE = 10_000_000
 """What a picture of MODEL costs at either provider; fal is asked first."""
 
 
-class Rig:
+class Sight:
+    """What is committed, in short words."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.store = MemoryStore(self.clock)
+
+    def check(self) -> None:
+        """The books are right."""
+        assert [] == faults(self.store.tables)
+
+    def view(self, submitted: Submitted) -> JobView:
+        """The job as it is committed."""
+        tables = self.store.tables
+        return tables.world(self.clock.now()).view(tables.jobs[submitted.view.job.id])
+
+    def job(self, submitted: Submitted) -> Job:
+        return self.view(submitted).job
+
+    def render(self, submitted: Submitted) -> Render:
+        render = self.view(submitted).render
+        assert render is not None
+        return render
+
+    def attempt(self, submitted: Submitted) -> Attempt:
+        return self.view(submitted).attempts[-1]
+
+    def failure(self, view: JobView) -> Failure:
+        assert view.job.failure is not None
+        return view.job.failure
+
+    def kinds(self, attempt: Attempt) -> list[tuple[str, int, str]]:
+        """(kind, total after, grade) of each transfer."""
+        rows = [row for row in self.store.tables.transfers if row.source == attempt.id]
+        return [(row.kind.value, row.total_after_nanos, row.grade.value) for row in rows]
+
+
+class Rig(Sight):
     """Everything that the use cases need, ready to be told what goes wrong."""
 
     def __init__(self, *, rules: SubmitRules | None = None) -> None:
-        self.clock = FakeClock()
+        super().__init__()
         self.dice = SeededDice(3, self.clock)
-        self.store = MemoryStore(self.clock)
         self.jobs = MemoryReader(self.store, self.clock)
         self.fal = FakeProvider("fal", self.clock)
         self.replicate = FakeProvider("replicate", self.clock)
@@ -153,34 +189,3 @@ class Rig:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         return task.result()
-
-    def check(self) -> None:
-        """The books are right."""
-        assert [] == faults(self.store.tables)
-
-    # -- looking
-
-    def view(self, submitted: Submitted) -> JobView:
-        """The job as it is committed."""
-        tables = self.store.tables
-        return tables.world(self.clock.now()).view(tables.jobs[submitted.view.job.id])
-
-    def job(self, submitted: Submitted) -> Job:
-        return self.view(submitted).job
-
-    def render(self, submitted: Submitted) -> Render:
-        render = self.view(submitted).render
-        assert render is not None
-        return render
-
-    def attempt(self, submitted: Submitted) -> Attempt:
-        return self.view(submitted).attempts[-1]
-
-    def failure(self, view: JobView) -> Failure:
-        assert view.job.failure is not None
-        return view.job.failure
-
-    def kinds(self, attempt: Attempt) -> list[tuple[str, int, str]]:
-        """(kind, total after, grade) of each transfer."""
-        rows = [row for row in self.store.tables.transfers if row.source == attempt.id]
-        return [(row.kind.value, row.total_after_nanos, row.grade.value) for row in rows]
