@@ -47,9 +47,18 @@ class Service:
 
 
 def surroundings(settings: Mapping[str, str]) -> dict[str, str]:
-    """This process's environment without what would change the service, and the settings."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("LIGHTMETER_", "R2_"))}
-    return {**kept, "PYTHONPATH": str(ROOT), **settings}
+    """This process's environment without what would change the service, and the settings.
+
+    Compiled modules are kept below `build`: most of a start is spent on them where nothing may be written beside the source.
+    """
+    changing = ("LIGHTMETER_", "R2_", "FAL_KEY", "REPLICATE_API_TOKEN", "PYTHONDONTWRITEBYTECODE")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(changing)}
+    return {
+        **kept,
+        "PYTHONPATH": str(ROOT),
+        "PYTHONPYCACHEPREFIX": str(ROOT / "build" / "pycache"),
+        **settings,
+    }
 
 
 async def launched(settings: Mapping[str, str]) -> asyncio.subprocess.Process:
