@@ -10,13 +10,12 @@ import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final, Self
 
+import prometheus_client
 from prometheus_client import (
     CollectorRegistry,
-    Counter,
     Gauge,
-    Histogram,
     PlatformCollector,
     ProcessCollector,
     disable_created_metrics,
@@ -67,6 +66,40 @@ _PHASE_SECONDS: Final = (
 _BATCH_COMMANDS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 # A share above one is an overrun: the provider billed more than was set aside.
 _HOLD_SHARES: Final = (0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0, 1.01, 1.1, 1.5, 2.0)
+
+
+class Counter(prometheus_client.Counter):
+    """The library's, which remembers each series by the values as they were given: most of a count was the way to it."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self._series: dict[tuple[Any, ...], Self] = {}
+        super().__init__(*arguments, **options)
+
+    def labels(self, *labelvalues: Any, **labelkwargs: Any) -> Self:
+        """The series of these values."""
+        found = None if labelkwargs else self._series.get(labelvalues)
+        if found is None:
+            found = super().labels(*labelvalues, **labelkwargs)
+            if not labelkwargs:
+                self._series[labelvalues] = found
+        return found
+
+
+class Histogram(prometheus_client.Histogram):
+    """The same for histograms."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self._series: dict[tuple[Any, ...], Self] = {}
+        super().__init__(*arguments, **options)
+
+    def labels(self, *labelvalues: Any, **labelkwargs: Any) -> Self:
+        """The series of these values."""
+        found = None if labelkwargs else self._series.get(labelvalues)
+        if found is None:
+            found = super().labels(*labelvalues, **labelkwargs)
+            if not labelkwargs:
+                self._series[labelvalues] = found
+        return found
 
 
 class CallMetrics:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from hashlib import sha256
 
+from service.core.kept import Kept
 from service.core.requests import InputSource, Submission
 from service.domain.catalog import Catalog, Model
 from service.domain.drawing import Drawing
 from service.domain.errors import LightmeterError, MaxCostExceeded, PriceUnknown
 from service.domain.fingerprint import canonical, content, fingerprint
+from service.domain.limits import requests_kept_bytes_max, requests_kept_count_max
 from service.domain.routing import PlannedRoute, effective, refusal, survey
 from service.domain.value import value
-
-_KEPT_COUNT = 4_096
 
 
 @value(frozen=True, slots=True)
@@ -34,24 +33,30 @@ class Preparer:
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-        self._kept: OrderedDict[bytes, Prepared] = OrderedDict()
+        self._prepared: Kept[bytes, Prepared] = Kept(requests_kept_count_max)
+        self._digests: Kept[tuple[object, ...], str] = Kept(requests_kept_count_max)
 
     def prepare(self, submission: Submission, drawing: Drawing) -> Prepared:
         """Raises ModelNotFound, RouteNotFound, NoEligibleRoute or ParameterUnsupported.
 
-        `drawing` is the submission's with its measured inputs. Only requests without inputs are remembered.
+        `drawing` is the submission's with its measured inputs. Only small requests without inputs are remembered.
         """
-        key = submission.request_bytes if drawing.inputs is None else b""
-        kept = self._kept.get(key) if key else None
-        if kept is not None:
-            self._kept.move_to_end(key)
-            return kept
-        prepared = self._prepare(submission, drawing)
-        if key:
-            self._kept[key] = prepared
-            if len(self._kept) > _KEPT_COUNT:
-                self._kept.popitem(last=False)
-        return prepared
+        key = submission.request_bytes
+        if drawing.inputs is not None or not _is_kept(key):
+            return self._prepare(submission, drawing)
+        return self._prepared.get(key) or self._prepared.put(key, self._prepare(submission, drawing))
+
+    def digest(self, submission: Submission) -> str:
+        """Its `request_digest`, remembered like a preparation."""
+        if submission.images or submission.mask is not None or not _is_kept(submission.request_bytes):
+            return request_digest(submission)
+        key = (
+            submission.request_bytes,
+            submission.cache_mode,
+            submission.cache_max_age_seconds,
+            submission.job_timeout_seconds,
+        )
+        return self._digests.get(key) or self._digests.put(key, request_digest(submission))
 
     def model(self, name: str) -> Model:
         """The model of a name or alias; ModelNotFound."""
@@ -80,6 +85,10 @@ class Preparer:
             routes=plan.routes,
             refusal=refused,
         )
+
+
+def _is_kept(request_bytes: bytes) -> bool:
+    return 0 < len(request_bytes) <= requests_kept_bytes_max
 
 
 def request_digest(submission: Submission) -> str:

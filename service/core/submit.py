@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field, replace
 
 from service.core.inputs import Gathered, Inputs
-from service.core.prepare import Prepared, Preparer, request_digest
+from service.core.prepare import Prepared, Preparer
 from service.core.requests import Submission, Submitted
 from service.core.runner import Runner
 from service.domain.commands import (
@@ -76,7 +76,7 @@ class Submissions:
 
         Raises the members of LightmeterError that refuse a request; then nothing was written or charged.
         """
-        digest = request_digest(submission)
+        digest = self._preparer.digest(submission)
         if submission.images:
             # Inputs may have to be fetched, which a repeated request must not do again.
             known = await self._known(submission, digest)
@@ -116,9 +116,8 @@ class Submissions:
         return await self._inputs.gather(submission)
 
     def _check_labels(self, submission: Submission) -> None:
-        given = {key for key, _ in submission.labels}
         for key in self._rules.required_labels.get(submission.project, ()):
-            if key not in given:
+            if all(key != given for given, _ in submission.labels):
                 raise LabelRequired(f"this project must send the label {key!r}", metadata={"labelKey": key})
 
     def _prepare(self, submission: Submission, gathered: Gathered | None) -> Prepared:

@@ -28,6 +28,10 @@ wait_seconds_max: Final = 25.0
 job_timeout_seconds_max: Final = 24 * 3600
 cancel_reason_characters_max: Final = 200
 
+# Requests whose preparation is remembered.
+requests_kept_count_max: Final = 4_096
+requests_kept_bytes_max: Final = 4_096
+
 # What we answer.
 page_size_default: Final = 50
 page_size_max: Final = 500

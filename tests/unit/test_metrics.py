@@ -136,3 +136,12 @@ def test_a_sample_without_a_label_is_a_mistake() -> None:
     """Label names and values must pair up."""
     with pytest.raises(ValueError, match="shorter"):
         expose_families([Family("x", "X.", ("a", "b"), [(("1",), 1)])])
+
+
+def test_a_series_is_found_again() -> None:
+    """Values lead to one series, however they are handed in."""
+    metrics = Metrics(CollectorRegistry())
+    for _ in range(2):
+        metrics.jobs.cache_lookups.labels("house", "hit").inc()
+    metrics.jobs.cache_lookups.labels(model="house", outcome="hit").inc()
+    assert 'lightmeter_cache_lookups_total{model="house",outcome="hit"} 3.0' in metrics.expose().decode()
