@@ -63,8 +63,8 @@ class Database:
         """Finish what was handed in, then let go of everything."""
         await self.store.stop()
         await self._hints.stop()
-        self._snapshots.close()
-        self._reports.close()
+        await asyncio.to_thread(self._snapshots.close)
+        await asyncio.to_thread(self._reports.close)
         if self._lock is not None:
             self._lock.release()
 

@@ -54,8 +54,9 @@ class Snapshots:
         return self._clock.now() if sql is None else int(connection.exec_driver_sql(sql).scalar_one())
 
     def close(self) -> None:
-        """Let reads that run end, refuse others; legal twice."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """Let reads that run end, refuse others; legal twice. Blocks for as long as those reads may take."""
+        # A pool that is disposed of forgets what is lent, and such a connection would stay open.
+        self._threads.shutdown(wait=True, cancel_futures=True)
         self._engine.dispose()
 
     def _run(self, work: Callable[[Connection], Result]) -> Result:
