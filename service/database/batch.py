@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine
 from service.database.dialect import Dialect
 from service.database.loader import Loaded, Loader, Unlocked
 from service.database.opening import Openings
+from service.database.session import Session
 from service.database.writer import Writer
 from service.domain.commands import Command
 from service.domain.decisions import decide
@@ -63,13 +64,16 @@ class Batches:
         now: Callable[[], int],
         reporting_labels: dict[str, tuple[str, ...]],
         slot: Callable[[], int],
+        session: Callable[[Connection], Session] = Session,
     ) -> None:
         self._engine = engine
         self._loader = Loader(dialect, now, reporting_labels)
         self._writer = Writer(dialect)
         self._openings = Openings(dialect)
         self._slot = slot
+        self._open = session
         self._connection: Connection | None = None
+        self._session: Session | None = None
 
     def run(self, commands: Sequence[Command]) -> Committed:
         """Commit the commands and answer them. Whatever it raises, nothing is known to be committed."""
@@ -83,22 +87,28 @@ class Batches:
         if self._connection is not None:
             self._connection.invalidate()
             self._connection.close()
-            self._connection = None
+            self._connection = self._session = None
 
     def _run(self, commands: Sequence[Command], *, careful: bool) -> Committed:
-        connection = self._connection
-        if connection is None:
-            connection = self._connection = self._engine.connect()
+        connection, session = self._connected()
         with connection.begin():
-            loaded = self._loader.load(connection, commands, careful=careful)
+            loaded = self._loader.load(session, commands, careful=careful)
             answers = [_answer(loaded, command) for command in commands]
             for opening in loaded.openings:
                 self._openings.plant(loaded.world, opening)
-            self._writer.write(connection, loaded, self._slot())
+            self._writer.write(session, loaded, self._slot())
             for opening in loaded.openings:
-                self._openings.write(connection, loaded.world, opening)
+                self._openings.write(session, loaded.world, opening)
         self._loader.remember(loaded.locked.windows)
         return Committed(answers, _changed(loaded.world), tuple(loaded.world.ended.entries))
+
+    def _connected(self) -> tuple[Connection, Session]:
+        if self._connection is not None and self._connection.invalidated:
+            self.reset()  # SQLAlchemy would connect anew by itself, and the session would not know
+        if self._connection is None or self._session is None:
+            self._connection = self._engine.connect()
+            self._session = self._open(self._connection)
+        return self._connection, self._session
 
 
 def _answer(loaded: Loaded, command: Command) -> Answer:

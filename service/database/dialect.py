@@ -15,12 +15,14 @@ from enum import Enum
 from typing import Any
 
 import psycopg
-from sqlalchemy import BigInteger, Boolean, Column, Connection, Float, Index, Integer, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, Table, Text
 from sqlalchemy.exc import DBAPIError, InvalidRequestError, PendingRollbackError
 from sqlalchemy.sql.elements import ColumnElement
 
+from service.database.session import Session
+
 Row = list[Any]
-Run = Callable[[Connection, list[Row]], None]
+Run = Callable[[Session, list[Row]], None]
 """Carries one bulk statement out for the given rows; nothing happens without rows."""
 
 
@@ -220,9 +222,9 @@ class SqliteDialect(Dialect):
 
 
 def _many(sql: str) -> Run:
-    def run(connection: Connection, rows: list[Row]) -> None:
+    def run(session: Session, rows: list[Row]) -> None:
         if rows:
-            connection.exec_driver_sql(sql, [tuple(row) for row in rows])
+            session.many(sql, rows)
 
     return run
 
@@ -308,10 +310,10 @@ class PostgresDialect(Dialect):
 
 
 def _recordset(sql: str, names: list[str]) -> Run:
-    def run(connection: Connection, rows: list[Row]) -> None:
+    def run(session: Session, rows: list[Row]) -> None:
         if rows:
             text = json.dumps([dict(zip(names, row, strict=True)) for row in rows])
-            connection.exec_driver_sql(sql, {"rows": text})
+            session.run(sql, {"rows": text})
 
     return run
 

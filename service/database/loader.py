@@ -16,11 +16,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Connection
-
 from service.database import codec
 from service.database.dialect import Dialect, Moved
 from service.database.opening import Opening, Openings
+from service.database.session import Session
 from service.database.statements import Statements
 from service.domain.budget import covering, empty_window, window_start
 from service.domain.commands import Accept, CacheMode, Command, SetBudget
@@ -70,15 +69,15 @@ class Loader:
         self._reporting_labels = reporting_labels
         self._known_windows: set[tuple[str, int]] = set()
 
-    def load(self, connection: Connection, commands: Sequence[Command], *, careful: bool) -> Loaded:
+    def load(self, session: Session, commands: Sequence[Command], *, careful: bool) -> Loaded:
         """Read and lock everything that the commands reach. `careful` locks also what is expected not to change."""
         world = World(self._now(), self._reporting_labels)
-        load = _Load(self._statements, connection, world, commands, careful, self._known_windows)
+        load = _Load(self._statements, session, world, commands, careful, self._known_windows)
         load.look_ahead()
         load.lock_budgets()
         load.lock_flights()
         load.lock_renders()
-        world.now = self._clock(connection, load.ahead_now)
+        world.now = self._clock(session, load.ahead_now)
         load.read_attempts()
         load.read_jobs()
         load.read_assets()
@@ -86,7 +85,7 @@ class Loader:
         load.read_budget_changes()
         load.lock_windows()
         openings = [
-            self._openings.prepare(connection, world, command)
+            self._openings.prepare(session, world, command)
             for command in commands
             if isinstance(command, SetBudget)
         ]
@@ -98,12 +97,12 @@ class Loader:
             self._known_windows.clear()
         self._known_windows.update(windows)
 
-    def _clock(self, connection: Connection, ahead: int) -> int:
+    def _clock(self, session: Session, ahead: int) -> int:
         """The database's time after the first locks; that of the look-ahead where nothing was locked."""
         sql = self._statements.dialect.clock_sql
         if sql is None:
             return self._now()
-        return ahead or int(connection.exec_driver_sql(sql).scalar_one())
+        return ahead or int(session.rows(sql)[0][0])
 
 
 class _Load:
@@ -112,7 +111,7 @@ class _Load:
     def __init__(
         self,
         statements: Statements,
-        connection: Connection,
+        session: Session,
         world: World,
         commands: Sequence[Command],
         careful: bool,
@@ -120,7 +119,7 @@ class _Load:
     ) -> None:
         self._sql = statements
         self._locks = statements.dialect.locks
-        self._connection = connection
+        self._session = session
         self._world = world
         self._careful = careful
         self._known_windows = known_windows
@@ -235,7 +234,7 @@ class _Load:
         if not self._flight_keys:
             return
         missing = sorted(self._missing_flights)
-        self._sql.make_flights(self._connection, [[*key, None] for key in missing])
+        self._sql.make_flights(self._session, [[*key, None] for key in missing])
         self.new_flights = missing
         for row in self._read(self._sql.flights, self._flight_keys):
             flight = codec.FLIGHTS.record(row)
@@ -317,7 +316,7 @@ class _Load:
         if not any(r.replicas for _, r in self._wanted):
             return
         self._run(self._sql.lock_replicas)
-        for row in self._connection.exec_driver_sql(self._sql.replicas):
+        for row in self._session.rows(self._sql.replicas):
             self._world.replicas.load(row[0], codec.REPLICAS.record(row))
             self.locked.replicas.add(row[0])
 
@@ -344,7 +343,7 @@ class _Load:
         keys |= {(row.budget_id, row.window_start) for row in rows}
         missing = sorted(keys - self._known_windows)
         empty = [codec.WINDOWS.row(empty_window(*key)) for key in missing]
-        self._sql.make_windows(self._connection, empty)
+        self._sql.make_windows(self._session, empty)
         for row in self._read(self._sql.windows_locked, keys):
             window = codec.WINDOWS.record(row)
             key = (window.budget_id, window.window_start)
@@ -353,13 +352,13 @@ class _Load:
 
     def _run(self, sql: str | None) -> None:
         if sql is not None:
-            self._connection.exec_driver_sql(sql)
+            self._session.run(sql)
 
     def _read(self, sql: str, keys: Iterable[Any]) -> list[Any]:
         wanted = list(keys)
         if not wanted:
             return []
-        return list(self._connection.exec_driver_sql(sql, {"keys": json.dumps(wanted)}).fetchall())
+        return self._session.rows(sql, {"keys": json.dumps(wanted)})
 
 
 class Unlocked(Exception):

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection
-
 from service.database.dialect import Dialect
+from service.database.session import Session
 from service.domain.budget import window_start
 from service.domain.commands import SetBudget
 from service.domain.records import Window
@@ -48,7 +47,7 @@ class Openings:
             f"SELECT a.id, {p('budget_id')}, {p('start')}, a.hold_nanos FROM attempts AS a WHERE "
         )
 
-    def prepare(self, connection: Connection, world: World, command: SetBudget) -> Opening | None:
+    def prepare(self, session: Session, world: World, command: SetBudget) -> Opening | None:
         """The figures of the current window, or None when the command changes a budget that is there."""
         asked = (command.project, command.label_key, command.label_value, command.period)
         for budget in world.budgets.values():
@@ -56,7 +55,7 @@ class Openings:
                 return None
         start = window_start(command.period, world.now)
         where = self._labelled if command.label_key else self._whole
-        row = connection.exec_driver_sql(self._figures + where, self._parameters(command, start)).one()
+        row = session.rows(self._figures + where, self._parameters(command, start))[0]
         spent, held, overrun, unconfirmed = (int(value) for value in row)
         return Opening(command, Window(command.budget_id, start, spent, held, overrun, unconfirmed))
 
@@ -66,14 +65,14 @@ class Openings:
         if made is not None and made.live and made.revision == 1:
             world.windows.put((opening.window.budget_id, opening.window.window_start), opening.window)
 
-    def write(self, connection: Connection, world: World, opening: Opening) -> None:
+    def write(self, session: Session, world: World, opening: Opening) -> None:
         """Let later posts and corrections of the attempts that were summed reach the new window too."""
         start = opening.window.window_start
         if world.windows.get((opening.window.budget_id, start)) is None:
             return
         where = self._labelled if opening.command.label_key else self._whole
         parameters = {**self._parameters(opening.command, start), "budget_id": opening.command.budget_id}
-        connection.exec_driver_sql(self._holds + where, parameters)
+        session.run(self._holds + where, parameters)
 
     def _parameters(self, command: SetBudget, start: int) -> dict[str, str | int]:
         parameters: dict[str, str | int] = {"project": command.project, "start": start}

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Table
 
 from service.database import codec
 from service.database import ledger_tables as money
@@ -14,6 +14,7 @@ from service.database import tables as work
 from service.database.codec import Codec
 from service.database.dialect import Dialect, Run, Upsert
 from service.database.loader import Loaded, Unlocked
+from service.database.session import Session
 from service.domain.totals import TotalsDelta, TotalsKey
 from service.domain.world import Rows, World
 
@@ -33,7 +34,7 @@ class _Kept:
         self._dialect = dialect
         self._updates: dict[tuple[int, ...], Run] = {}
 
-    def update(self, connection: Connection, pairs: list[tuple[Any, Any]]) -> None:
+    def update(self, session: Session, pairs: list[tuple[Any, Any]]) -> None:
         """Write what differs between old and new records."""
         columns = self.codec.differing(pairs)
         statement = self._updates.get(tuple(columns))
@@ -44,7 +45,7 @@ class _Kept:
                 self._updates[tuple(columns)] = statement
         count = self.codec.key_count
         rows = [self.codec.part(new, columns) for _, new in pairs]
-        statement(connection, sorted(rows, key=lambda row: row[:count]))
+        statement(session, sorted(rows, key=lambda row: row[:count]))
 
 
 class Writer:
@@ -70,10 +71,10 @@ class Writer:
         empty = f"{dialect.keys(flights.scope, flights.fingerprint)} AND render_id IS NULL"
         self._unmake_flights = f"DELETE FROM flights WHERE {empty}"
 
-    def write(self, connection: Connection, loaded: Loaded, slot: int) -> None:
+    def write(self, session: Session, loaded: Loaded, slot: int) -> None:
         """Write the changes of the world. Raises `Unlocked` when a changed row was not locked."""
         world, locked = loaded.world, loaded.locked
-        write = _Write(connection, self._kept)
+        write = _Write(session, self._kept)
         write.table("flights", world.flights, locked.flights)
         write.table("renders", world.renders, locked.renders)
         write.table("attempts", world.attempts, locked.attempts)
@@ -86,41 +87,39 @@ class Writer:
         write.table("budgets", world.budgets, {key for key, _ in world.budgets.updated()})
         write.table("budget_windows", world.windows, locked.windows)
         write.table("hold_budgets", world.hold_budgets, ())
-        self._write_labels(connection, world)
+        self._write_labels(session, world)
         self._transfers(
-            connection, sorted((codec.TRANSFERS.row(one) for one in world.transfers.entries), key=_pair)
+            session, sorted((codec.TRANSFERS.row(one) for one in world.transfers.entries), key=_pair)
         )
-        self._budget_changes(
-            connection, [codec.BUDGET_CHANGES.row(one) for one in world.budget_changes.entries]
-        )
-        self._drop_empty_flights(connection, loaded)
-        self._write_totals(connection, world, slot)
+        self._budget_changes(session, [codec.BUDGET_CHANGES.row(one) for one in world.budget_changes.entries])
+        self._drop_empty_flights(session, loaded)
+        self._write_totals(session, world, slot)
 
-    def _write_labels(self, connection: Connection, world: World) -> None:
+    def _write_labels(self, session: Session, world: World) -> None:
         rows = [
             [job.id, key, value, job.project]
             for _, job in world.jobs.inserted()
             if job.labels
             for key, value in job.labels
         ]
-        self._job_labels(connection, sorted(rows))
+        self._job_labels(session, sorted(rows))
 
-    def _drop_empty_flights(self, connection: Connection, loaded: Loaded) -> None:
+    def _drop_empty_flights(self, session: Session, loaded: Loaded) -> None:
         """A refused request leaves no flight behind."""
         flights = loaded.world.flights
         empty = [
             key for key in loaded.new_flights if (row := flights.get(key)) is None or row.render_id is None
         ]
         if empty:
-            connection.exec_driver_sql(self._unmake_flights, {"keys": json.dumps(empty)})
+            session.run(self._unmake_flights, {"keys": json.dumps(empty)})
 
-    def _write_totals(self, connection: Connection, world: World, slot: int) -> None:
+    def _write_totals(self, session: Session, world: World, slot: int) -> None:
         sums: dict[TotalsKey, list[TotalsDelta]] = {}
         for key, delta in world.totals.entries:
             sums.setdefault(key, []).append(delta)
             sums.setdefault(key.lifetime(), []).append(delta)
         rows = [codec.totals_row(key, deltas, slot) for key, deltas in sums.items()]
-        self._totals(connection, sorted(rows))
+        self._totals(session, sorted(rows))
         labelled: dict[tuple[TotalsKey, str, str], list[TotalsDelta]] = {}
         for key, name, value, delta in world.label_totals.entries:
             labelled.setdefault((key, name, value), []).append(delta)
@@ -129,7 +128,7 @@ class Writer:
             codec.totals_row(key, deltas, name, value, slot)
             for (key, name, value), deltas in labelled.items()
         ]
-        self._label_totals(connection, sorted(rows))
+        self._label_totals(session, sorted(rows))
 
 
 def _pair(row: list[Any]) -> tuple[Any, Any]:
@@ -143,8 +142,8 @@ def _summing(dialect: Dialect, table: Table, keys: tuple[str, ...]) -> Run:
 class _Write:
     """Inserts and updates of one batch."""
 
-    def __init__(self, connection: Connection, kept: dict[str, _Kept]) -> None:
-        self._connection = connection
+    def __init__(self, session: Session, kept: dict[str, _Kept]) -> None:
+        self._session = session
         self._kept = kept
 
     def table(
@@ -170,6 +169,6 @@ class _Write:
                 moved.append((old, new))
         if moved:
             # First, so that a new row may take the place that an old one leaves in a partial unique index.
-            kept.update(self._connection, moved)
+            kept.update(self._session, moved)
         count = kept.codec.key_count
-        kept.insert(self._connection, sorted(made, key=sort or (lambda row: row[:count])))
+        kept.insert(self._session, sorted(made, key=sort or (lambda row: row[:count])))

@@ -1,7 +1,7 @@
 """Two transactions on two real connections, stepped statement by statement in any order that a test asks for."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import Connection, event
 
+import service.database.session as database
 from service.database.batch import Batches, Committed, Done, Refusal
 from service.database.dialect import Verdict
 from service.database.engine import Address
@@ -24,14 +25,31 @@ class Told:
     outcome: Any
 
 
+class Gated(database.Session):
+    """Statements that each wait at a gate."""
+
+    def __init__(self, connection: Connection, gate: Callable[[str], None]) -> None:
+        super().__init__(connection)
+        self._gate = gate
+
+    def rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[database.Row]:
+        """Wait, then ask."""
+        self._gate(sql)
+        return super().rows(sql, parameters)
+
+    def run(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
+        """Wait, then tell."""
+        self._gate(sql)
+        super().run(sql, parameters)
+
+
 class Session:
     """One connection whose statements, commit included, each wait for `step`."""
 
     def __init__(self, address: Address, watch: psycopg.Connection[Any]) -> None:
         self._engine = address.writer()
-        event.listen(self._engine, "before_cursor_execute", self._before_statement)
         event.listen(self._engine, "commit", self._before_commit)
-        self._batches = Batches(self._engine, address.dialect, lambda: 0, {}, lambda: 0)
+        self._batches = Batches(self._engine, address.dialect, lambda: 0, {}, lambda: 0, self._gated)
         self._dialect = address.dialect
         self._watch = watch
         self._thread = ThreadPoolExecutor(1)
@@ -103,11 +121,11 @@ class Session:
             with self._moved:
                 self._moved.notify_all()
 
-    def _before_statement(
-        self, connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
-    ) -> None:
-        self._pid = connection.connection.driver_connection.info.backend_pid
-        self._gate(statement)
+    def _gated(self, connection: Connection) -> "Gated":
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        self._pid = driver.info.backend_pid
+        return Gated(connection, self._gate)
 
     def _before_commit(self, connection: Connection) -> None:
         self._gate("COMMIT")
