@@ -71,8 +71,8 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
         )
         options = [("grpc.max_send_message_length", -1)]
         async with grpc.aio.insecure_channel(replica.application.grpc_address, options=options) as channel:
-            images = image_service_pb2_grpc.ImageServiceStub(channel)  # type: ignore[no-untyped-call] # generated
-            books = ledger_service_pb2_grpc.LedgerServiceStub(channel)  # type: ignore[no-untyped-call] # generated
+            images = image_service_pb2_grpc.ImageServiceStub(channel)
+            books = ledger_service_pb2_grpc.LedgerServiceStub(channel)
             yield House(replica, sandbox, images, books, job)
 
 

@@ -48,7 +48,7 @@ async def test_jobs_are_listed_page_by_page(replica: Replica) -> None:
         job = await client.generate(drawing, labels={"round": str(number // 2)}, timeout=WAIT_SECONDS_MAX)
         ids.append(job.job_id)
     async with grpc.aio.insecure_channel(replica.application.grpc_address) as channel:
-        stub = image_service_pb2_grpc.ImageServiceStub(channel)  # type: ignore[no-untyped-call] # generated
+        stub = image_service_pb2_grpc.ImageServiceStub(channel)
         request = pb.ListJobsRequest(page_size=2)
         pages = []
         while True:
@@ -181,11 +181,11 @@ async def test_models_are_listed_with_prices_and_limits(embedded: Replica) -> No
 async def test_health_and_reflection_are_on(embedded: Replica) -> None:
     """Standard tools find the services and their state."""
     async with grpc.aio.insecure_channel(embedded.application.grpc_address) as channel:
-        health = health_pb2_grpc.HealthStub(channel)  # type: ignore[no-untyped-call] # generated
+        health = health_pb2_grpc.HealthStub(channel)
         for name in ("", "lightmeter.v1.ImageService", "lightmeter.v1.LedgerService"):
             answer = await health.Check(health_pb2.HealthCheckRequest(service=name))
             assert health_pb2.HealthCheckResponse.SERVING == answer.status
-        stub = reflection_pb2_grpc.ServerReflectionStub(channel)  # type: ignore[no-untyped-call] # generated
+        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
         call = stub.ServerReflectionInfo()
         await call.write(reflection_pb2.ServerReflectionRequest(list_services=""))
         await call.done_writing()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import psycopg
 import pytest
 from lightmeter import BudgetExceeded, Drawing, Job, JobCancelled, Money
 
@@ -119,3 +121,27 @@ async def test_a_request_id_is_one_job_on_both(pair: Pair, paced: Sandbox) -> No
     )
     assert 1 == len({job.job_id for job in jobs}) == posts(paced)
     assert [False, True] == sorted(job.replayed for job in jobs)
+
+
+async def test_a_stopped_replica_leaves_no_connection(
+    tmp_path: Path, paced: Sandbox, postgres_url: str
+) -> None:
+    """Whatever it was reading when it was stopped: the database has nobody left to serve, without waiting for a collector."""
+    gc.disable()
+    try:
+        async with running_replica(tmp_path, paced, database_url=postgres_url) as replica:
+            client = replica.client()
+            callers = [asyncio.ensure_future(client.costs()) for _ in range(20)]
+            callers += [asyncio.ensure_future(client.generate(HARE)) for _ in range(20)]
+            await client.start(HARE)
+            for caller in callers:
+                caller.cancel()
+        with psycopg.connect(postgres_url, autocommit=True) as connection:
+            connected = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'lightmeter'"
+            async with asyncio.timeout(WAIT_SECONDS_MAX):
+                # The server needs a moment to see that somebody hung up.
+                while connection.execute(connected).fetchone() != (0,):  # noqa: ASYNC110 -- another process's event
+                    await asyncio.sleep(0.02)
+    finally:
+        gc.enable()
+    await asyncio.gather(*callers, return_exceptions=True)
