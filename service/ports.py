@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from service.domain.exchange import CancelAnswer, DispatchAnswer, Health, Order, Result, Status
+from service.domain.absence import AbsenceRule
+from service.domain.exchange import (
+    CancelAnswer,
+    DispatchAnswer,
+    Health,
+    Order,
+    Result,
+    Scan,
+    Search,
+    Status,
+    WebhookNotice,
+)
+from service.domain.oversight import Event, Switch
 from service.domain.queries import (
+    AttemptQuery,
+    AuditPage,
+    AuditQuery,
     BudgetState,
     CostQuery,
     CostReport,
     JobPage,
     JobQuery,
     LedgerSnapshot,
+    OpenAttempt,
     TransferPage,
     TransferQuery,
 )
@@ -145,6 +162,39 @@ class Provider(Protocol):
         ...
 
 
+class ProviderRecords(Protocol):
+    """What a provider's own books say, beside the life of one request. Idempotent, MAY be repeated; raises
+    `ProviderUnavailable` or `ProviderDenied`. Deadlines are inside; cancellation MUST pass. Every scan is bounded in pages.
+    """
+
+    @property
+    def absence(self) -> AbsenceRule:
+        """When a complete scan without a match proves that a request never arrived."""
+        ...
+
+    async def find(self, search: Search) -> Scan:
+        """Read the provider's request list over the span and answer the requests whose input is the same."""
+        ...
+
+    async def close(self) -> None:
+        """Free sockets; legal twice."""
+        ...
+
+
+class WebhookCheck(Protocol):
+    """Whether a webhook is authentic. Deadlines are inside; keys are cached and fetched again at a bounded pace."""
+
+    async def check(self, headers: Mapping[str, str], body: bytes) -> WebhookNotice:
+        """Verify signature and time over the raw body. Header names come in lower case. Raises `WebhookForged`, or
+        `ProviderUnavailable` while the keys are not to be had.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Free sockets; legal twice."""
+        ...
+
+
 class RouteHealth(Protocol):
     """What the circuit breaker of one provider knows. MUST NOT do I/O."""
 
@@ -214,6 +264,10 @@ class Hints(Protocol):
         """Listen for changes of jobs and renders by id."""
         ...
 
+    def publish(self, keys: tuple[str, ...]) -> None:
+        """Wake whoever listens, here and on the other replicas. The store does this itself for what it changed."""
+        ...
+
 
 class HintSubscription(Protocol):
     """One listener. MUST be closed by whoever opened it; MAY wake without a change."""
@@ -246,20 +300,76 @@ class JobReader(Protocol):
         """A page of jobs."""
         ...
 
-    async def due_jobs(self, limit: int) -> tuple[str, ...]:
-        """Ids of jobs that are not final and past their deadline by the database's clock."""
-        ...
-
-    async def strays(self, owner: str, limit: int) -> tuple[str, ...]:
-        """Ids of renders that are not final and owned by `owner` or by a replica whose lease has ended; oldest first."""
-        ...
-
     async def asset(self, sha256: str, project: str | None) -> Asset | None:
         """A picture of which this project has a job or an upload (any project for None). The same bytes and timing else."""
         ...
 
     async def flight(self, scope: str, fingerprint: str) -> tuple[Render, tuple[Attempt, ...]] | None:
         """What the fingerprint points at now, for quotes; nothing is locked."""
+        ...
+
+    async def events(self, render_id: str) -> tuple[Event, ...]:
+        """The unusual things that happened to a render, oldest first, at most `events_shown_max`."""
+        ...
+
+
+class WorkReader(Protocol):
+    """What is to be done, found in the rows: wake-ups only make it quicker. Single-statement reads outside the lanes;
+    MUST NOT block the event loop; raises `StoreUnavailable`. All limits count rows.
+    """
+
+    async def due_jobs(self, limit: int) -> tuple[str, ...]:
+        """Ids of jobs that are not final and past their deadline by the database's clock."""
+        ...
+
+    async def strays(self, owner: str, limit: int) -> tuple[tuple[str, int], ...]:
+        """(id, fence) of renders that are not final and owned by `owner`, by a replica whose lease has ended, or by a living
+        one whose next step is overdue; oldest first. `owner`'s own ones come whether overdue or not.
+        """
+        ...
+
+    async def overdue(self, limit: int) -> tuple[str, ...]:
+        """Ids of renders that are not final and older than any state may last; oldest first. Candidates for EndOverdue."""
+        ...
+
+    async def attempt_of_token(self, token: str) -> JobView | None:
+        """The payer's view of the render whose attempt has this correlation token; None for an unknown one."""
+        ...
+
+    async def late(self, limit: int) -> tuple[JobView, ...]:
+        """Payers' views of ended renders with an attempt settled as UNCONFIRMED since `late_search_seconds` at most: evidence
+        may still be found.
+        """
+        ...
+
+    async def bound(self, provider: str, provider_ids: tuple[str, ...]) -> Mapping[str, str]:
+        """Which of these ids belong to an attempt already: provider_id → attempt id."""
+        ...
+
+    async def unresolved(self, provider: str, endpoint: str, input_digest: str) -> tuple[Attempt, ...]:
+        """Attempts without an id whose input was the same, DISPATCHING, UNKNOWN or given up as UNCONFIRMED; oldest
+        dispatch first.
+        """
+        ...
+
+
+class OperatorReader(Protocol):
+    """What operators look at. MUST NOT block the event loop; raises `StoreUnavailable`."""
+
+    async def attempts(self, query: AttemptQuery) -> tuple[OpenAttempt, ...]:
+        """A page of attempts."""
+        ...
+
+    async def attempt(self, attempt_id: str) -> OpenAttempt | None:
+        """One attempt."""
+        ...
+
+    async def switches(self) -> tuple[Switch, ...]:
+        """The switches that are not ON and not expired by the database's clock, by scope and target."""
+        ...
+
+    async def audit(self, query: AuditQuery) -> AuditPage:
+        """A page of the audit."""
         ...
 
 

@@ -141,3 +141,42 @@ class Health(Enum):
     """It keeps failing: dispatches are refused here until a trial is due."""
     ACCOUNT_BLOCKED = "ACCOUNT_BLOCKED"
     """The provider refuses our account: true for all its routes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A request that was perhaps accepted, to be looked for in the provider's own list."""
+
+    endpoint: str
+    input_digest: str
+    """`service.domain.sent.input_digest` of what was sent."""
+    sent_from: int
+    """Microseconds: the list is read from here, clocks may differ by a little."""
+    sent_before: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A request in the provider's list whose input equals what was sent."""
+
+    provider_id: str
+    sent_at: int
+    """Microseconds, by the provider's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """One reading of the provider's list. ABSENT is a complete scan without matches; an incomplete one without is no answer."""
+
+    matches: tuple[Listed, ...]
+    """By time, oldest first; whether one of them belongs to another attempt is not known here."""
+    complete: bool
+    """Whether the list was read to its end, over the whole span."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookNotice:
+    """What an authentic webhook says: the provider's ids of the request. Results are never taken from it."""
+
+    provider_id: str
+    aliases: tuple[str, ...] = ()

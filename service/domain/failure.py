@@ -75,3 +75,11 @@ class DownloadFailed(DoorError):
     def __init__(self, text: str, *, final: bool) -> None:
         super().__init__(text)
         self.final = final
+
+
+class WebhookForged(DoorError):
+    """A webhook whose signature, time or shape shows that the provider did not send it now. `kind` for metrics."""
+
+    def __init__(self, text: str, *, kind: str) -> None:
+        super().__init__(text)
+        self.kind = kind

@@ -82,3 +82,38 @@ lease_seconds: Final = 15.0
 take_over_count_max: Final = 100
 unknown_grace_seconds: Final = 30.0
 """Nobody gives an unanswered dispatch up before its POST can have ended, and this much later."""
+owner_seconds_max: Final = 10.0
+"""So long after the start of its last successful heartbeat an owner still acts; its lease ends later."""
+overdue_grace_seconds: Final = 300.0
+"""A render taken from a living owner because its next step was overdue is left alone by others for this long."""
+overdue_end_seconds: Final = 3_600.0
+"""So long after the limit of its state a render that nobody can go on with is ended."""
+end_overdue_count_max: Final = 100
+late_count_max: Final = 50
+late_search_seconds: Final = 24 * 3600
+events_shown_max: Final = 200
+event_cause_characters_max: Final = 200
+
+# Webhooks.
+webhook_bytes_max: Final = 1024 * 1024
+webhook_age_seconds_max: Final = 300
+webhook_answer_seconds_max: Final = 3.0
+webhook_keys_seconds: Final = 24 * 3600
+webhooks_running_max: Final = 64
+poll_with_webhooks_seconds: Final = 30.0
+"""With webhooks on, polling is only a safety net."""
+
+# Operators.
+switches_look_seconds: Final = 1.0
+operator_reason_characters_max: Final = 200
+switches_count_max: Final = 500
+
+# Retention.
+prune_rows_max: Final = 500
+"""In one transaction."""
+prune_look_seconds: Final = 60.0
+retention_content_days_default: Final = 30
+retention_events_days_default: Final = 90
+retention_jobs_days_default: Final = 400
+retention_jobs_days_min: Final = 30
+"""A request_id is kept as long as its job, and at least this long."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-from service.domain.records import Budget, Transfer, Window
+from service.domain.oversight import AuditEvent
+from service.domain.records import Attempt, Budget, Render, Transfer, Window
 from service.domain.view import JobView
 
 
@@ -168,3 +169,50 @@ class JobPage:
     """Jobs in the asked order."""
 
     views: tuple[JobView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptQuery:
+    """Which attempts, oldest dispatch first. Empty tuples and None mean no restriction; times are dispatched_at, half-open."""
+
+    limit: int
+    after: tuple[int, str] | None = None
+    """(dispatched_at, id) of the last row of the page before."""
+    states: tuple[str, ...] = ()
+    """AttemptState values."""
+    provider: str | None = None
+    route: str | None = None
+    project: str | None = None
+    job_id: str | None = None
+    dispatched_from: int | None = None
+    dispatched_before: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAttempt:
+    """An attempt with its render, and every id under which the provider knows it (canonical first)."""
+
+    attempt: Attempt
+    render: Render
+    provider_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditQuery:
+    """Which changes, newest first. None means no restriction; times half-open."""
+
+    limit: int
+    after: tuple[int, str] | None = None
+    """(at, id) of the last row of the page before."""
+    at_from: int | None = None
+    at_before: int | None = None
+    actor: str | None = None
+    action: str | None = None
+    target: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditPage:
+    """A page of the audit: switches, attempts decided by hand, and budgets (whose changes are kept in a table of their own)."""
+
+    events: tuple[AuditEvent, ...]

@@ -212,6 +212,8 @@ class Attempt:
     """What RecordResult was told, as JSON: outputs, seed, notices."""
     result_expires_at: int | None = None
     failure: Failure | None = None
+    input_digest: str = ""
+    """Digest of what was sent; empty before it was."""
     unbilled: bool = False
     """The evidence says that this attempt costs nothing; its hold is voided by whoever ends or continues the render."""
 
