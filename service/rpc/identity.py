@@ -29,6 +29,11 @@ class Caller:
     project: str
     role: Role
 
+    @property
+    def name(self) -> str:
+        """How the audit calls it: without keys nothing but the project's name is known."""
+        return self.project
+
     def seeing(self, project: str) -> str:
         """The project that a request names, or the caller's own for an empty name. Raises RoleInsufficient."""
         if not project or project == self.project:
