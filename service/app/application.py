@@ -87,7 +87,9 @@ class Application:
         context = RunContext(
             store=database.store,
             jobs=database.jobs,
+            work=database.jobs,
             providers=outside.providers,
+            records={},
             catalog=catalog,
             blobs=outside.blobs,
             pictures=outside.pictures,

@@ -91,7 +91,9 @@ class Rig(Sight):
         self.context = RunContext(
             store=self.store,
             jobs=self.jobs,
+            work=self.jobs,
             providers={"fal": self.fal, "replicate": self.replicate},
+            records={},
             catalog=CATALOG,
             blobs=self.blobs,
             pictures=self.pictures,
