@@ -10,7 +10,8 @@ from service.app.meters import ProviderMeter, StoreMeter, watch_breakers
 from service.app.parts import offered, open_outside
 from service.catalog.loader import CatalogInvalid, load_catalog
 from service.clock import SystemClock, SystemDice
-from service.core.budget_rules import BudgetLine, apply_budgets
+from service.core.budget_rules import apply_budgets
+from service.core.budgeting import BudgetLine, Budgets
 from service.core.context import RunContext
 from service.core.housekeeping import deadlines, heartbeats, loop_lag
 from service.core.logfeed import LogFeed
@@ -130,7 +131,7 @@ class Application:
         await database.start()
         # The first heartbeat gives this replica its ordinal, before anything is counted.
         await database.store.execute(Heartbeat(replica_id))
-        await apply_budgets(database.store, database.ledger, dice, _budget_lines(rules))
+        await apply_budgets(Budgets(database.store, database.ledger, dice), _budget_lines(rules))
         return database
 
     async def _start_work(self, context: RunContext, replica_id: str) -> Runner:
