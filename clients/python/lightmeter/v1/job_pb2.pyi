@@ -237,8 +237,20 @@ class RecordedRequest(_message.Message):
     job_timeout: _duration_pb2.Duration
     def __init__(self, drawing: _Optional[_Union[_drawing_pb2.Drawing, _Mapping]] = ..., inputs: _Optional[_Union[_drawing_pb2.EditInputs, _Mapping]] = ..., policy: _Optional[str] = ..., pin: _Optional[_Union[RouteSelector, _Mapping]] = ..., cache_mode: _Optional[_Union[CacheMode, str]] = ..., max_cost: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., job_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
+class JobEvent(_message.Message):
+    __slots__ = ("event_time", "attempt_number", "kind", "cause")
+    EVENT_TIME_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    CAUSE_FIELD_NUMBER: _ClassVar[int]
+    event_time: _timestamp_pb2.Timestamp
+    attempt_number: int
+    kind: str
+    cause: str
+    def __init__(self, event_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., attempt_number: _Optional[int] = ..., kind: _Optional[str] = ..., cause: _Optional[str] = ...) -> None: ...
+
 class Job(_message.Message):
-    __slots__ = ("job_id", "state", "version", "project", "operation", "model", "origin", "route", "progress", "assets", "failure", "receipt", "timing", "labels", "fingerprint", "request_id", "request", "notices", "create_time", "update_time", "finish_time", "expire_time", "seed_used", "render_time", "partial")
+    __slots__ = ("job_id", "state", "version", "project", "operation", "model", "origin", "route", "progress", "assets", "failure", "receipt", "timing", "labels", "fingerprint", "request_id", "request", "notices", "create_time", "update_time", "finish_time", "expire_time", "seed_used", "render_time", "partial", "events")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -271,6 +283,7 @@ class Job(_message.Message):
     SEED_USED_FIELD_NUMBER: _ClassVar[int]
     RENDER_TIME_FIELD_NUMBER: _ClassVar[int]
     PARTIAL_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     state: JobState
     version: int
@@ -296,4 +309,5 @@ class Job(_message.Message):
     seed_used: int
     render_time: _timestamp_pb2.Timestamp
     partial: bool
-    def __init__(self, job_id: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., version: _Optional[int] = ..., project: _Optional[str] = ..., operation: _Optional[_Union[_drawing_pb2.Operation, str]] = ..., model: _Optional[str] = ..., origin: _Optional[_Union[Origin, str]] = ..., route: _Optional[_Union[JobRoute, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., assets: _Optional[_Iterable[_Union[Asset, _Mapping]]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., receipt: _Optional[_Union[_money_pb2.Receipt, _Mapping]] = ..., timing: _Optional[_Union[_money_pb2.Timing, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., fingerprint: _Optional[str] = ..., request_id: _Optional[str] = ..., request: _Optional[_Union[RecordedRequest, _Mapping]] = ..., notices: _Optional[_Iterable[_Union[Notice, _Mapping]]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., finish_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., seed_used: _Optional[int] = ..., render_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., partial: _Optional[bool] = ...) -> None: ...
+    events: _containers.RepeatedCompositeFieldContainer[JobEvent]
+    def __init__(self, job_id: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., version: _Optional[int] = ..., project: _Optional[str] = ..., operation: _Optional[_Union[_drawing_pb2.Operation, str]] = ..., model: _Optional[str] = ..., origin: _Optional[_Union[Origin, str]] = ..., route: _Optional[_Union[JobRoute, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., assets: _Optional[_Iterable[_Union[Asset, _Mapping]]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., receipt: _Optional[_Union[_money_pb2.Receipt, _Mapping]] = ..., timing: _Optional[_Union[_money_pb2.Timing, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., fingerprint: _Optional[str] = ..., request_id: _Optional[str] = ..., request: _Optional[_Union[RecordedRequest, _Mapping]] = ..., notices: _Optional[_Iterable[_Union[Notice, _Mapping]]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., finish_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., seed_used: _Optional[int] = ..., render_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., partial: _Optional[bool] = ..., events: _Optional[_Iterable[_Union[JobEvent, _Mapping]]] = ...) -> None: ...

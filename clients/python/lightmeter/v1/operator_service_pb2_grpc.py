@@ -78,14 +78,17 @@ class OperatorServiceServicer:
     def ResolveAttempt(self, request, context):
         """ResolveAttempt decides the fate of an UNKNOWN attempt by what the operator found out. An attempt that is
         no longer UNKNOWN fails with ETAG_MISMATCH; one that does not exist with JOB_NOT_FOUND. Later evidence
-        from the provider still corrects the books.
+        from the provider still corrects the books. A call that is repeated because its answer was lost fails with
+        ETAG_MISMATCH if the first one had been carried out.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SetSwitch(self, request, context):
-        """SetSwitch turns a provider, a route, a project or all dispatches on or off, on every replica.
+        """SetSwitch turns a provider, a route, a project or all dispatches on or off, on every replica. The replica that
+        answers acts on it at once, the others within about a second. A provider or route that the catalog does not
+        have fails with ROUTE_NOT_FOUND, unless the switch is set to ON.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
