@@ -337,8 +337,9 @@ class WorkReader(Protocol):
         ...
 
     async def late(self, limit: int) -> tuple[JobView, ...]:
-        """Payers' views of ended renders with an attempt settled as UNCONFIRMED since `late_search_seconds` at most: evidence
-        may still be found.
+        """Payers' views of ended renders with an attempt of which more may be learnt, dispatched `late_search_seconds` ago at
+        most, newest dispatch first: settled as UNCONFIRMED with no end recorded (`result` is None); or bound and without an
+        end (ACCEPTED); or SUCCEEDED while its render is not, and still kept by the provider (`result_expires_at`).
         """
         ...
 
