@@ -16,10 +16,23 @@ PROJECT_PATTERN: Final = re.compile(rf"[a-z0-9][a-z0-9_-]{{0,{project_characters
 
 
 class Role(Enum):
-    """What a caller may do. An admin sees all projects; everybody else the own one."""
+    """What a caller may do, the least first: each role may do what the ones before it may.
+
+    An operator looks after dispatches and switches. An admin sees the jobs and costs of all projects; everybody else the own
+    ones.
+    """
 
     CALLER = "CALLER"
+    OPERATOR = "OPERATOR"
     ADMIN = "ADMIN"
+
+    @property
+    def rank(self) -> int:
+        """Greater may do more."""
+        return _ROLES.index(self)
+
+
+_ROLES: Final = tuple(Role)
 
 
 @value(frozen=True, slots=True)
@@ -41,12 +54,20 @@ class Caller:
         self.require_admin()
         return project
 
+    def sees_all_or_own(self) -> str | None:
+        """For a request that names no project: None (all) for an admin, the own one for everybody else."""
+        return None if self.role is Role.ADMIN else self.project
+
+    def require(self, role: Role) -> None:
+        """Raise RoleInsufficient unless the caller has this role or a higher one."""
+        if self.role.rank < role.rank:
+            raise RoleInsufficient(
+                "the caller's role does not allow this", metadata={"requiredRole": role.value}
+            )
+
     def require_admin(self) -> None:
         """Raise RoleInsufficient unless the caller is an admin."""
-        if self.role is not Role.ADMIN:
-            raise RoleInsufficient(
-                "the caller's role does not allow this", metadata={"requiredRole": Role.ADMIN.value}
-            )
+        self.require(Role.ADMIN)
 
 
 class Callers(Protocol):
