@@ -34,6 +34,10 @@ from service.domain.limits import (
 from service.domain.price import PriceSnapshot
 
 
+PROVIDERS: Final = ("fal", "replicate")
+"""The names that a provider may have."""
+
+
 class FailureCharge(Enum):
     """What a run costs that the provider accepted and that failed there."""
 

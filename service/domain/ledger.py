@@ -136,7 +136,7 @@ def _post(world: World, attempt: Attempt, amount_nanos: int, grade: Grade, units
         world.windows.put(key, rules.post(window, row.nanos, amount_nanos, unconfirmed=unconfirmed))
     posted = replace(
         attempt, hold_open=False, ordinal=1, settled_nanos=amount_nanos, grade=grade, units=units,
-        unbilled=attempt.unbilled and amount_nanos == 0, version=attempt.version + 1,
+        unbilled=attempt.unbilled and amount_nanos == 0, posted_grade=grade, version=attempt.version + 1,
     )  # fmt: skip
     world.put_attempt(posted)
     _book(world, posted, TransferKind.POST, amount_nanos, amount_nanos, grade, memo=memo)
@@ -172,7 +172,7 @@ def _correct(
         memo=memo, refund=difference < 0, target=attempt.ordinal,
     )  # fmt: skip
     delta = TotalsDelta(corrected_up_nanos=max(0, difference), corrected_down_nanos=max(0, -difference))
-    _count(world, corrected, delta, attempt.grade)
+    _count(world, corrected, delta, attempt.posted_grade)
     return corrected
 
 

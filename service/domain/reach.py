@@ -1,7 +1,8 @@
 """Which rows a command needs before it can be decided. The store loads and locks them in one fixed order.
 
 flights → renders → attempts → jobs → assets → budget windows. Named jobs and attempts bring their render with them; a
-flight brings the render it points at; a render brings all its attempts, and its pictures with their assets.
+flight brings the renders it points at (`render_id` and `good_render_id`); a render brings all its attempts, and its pictures
+with their assets.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 from functools import singledispatch
 
 from service.domain import commands as c
+from service.domain.catalog import PROVIDERS
+from service.domain.oversight import SwitchScope
 from service.domain.value import value
 
 
@@ -41,6 +44,13 @@ class Reach:
     """Whether the budgets table is locked against every Accept first; then the open holds and the posts of the window
     are summed for `SetBudget` by the store (`World.windows`)."""
     replicas: tuple[str, ...] = ()
+    flights_of_attempts: bool = False
+    """Whether the flight of each touched render (its scope and fingerprint) is needed, locked before the render; only where
+    its row exists: a missing one is inserted by the decision when it is needed."""
+    switches: tuple[tuple[SwitchScope, str], ...] = ()
+    """Switches by scope and target, locked where they exist."""
+    audit: tuple[str, ...] = ()
+    """Lines of the audit that may be written already, by an earlier try of the same command (`World.audit_known`)."""
 
 
 @singledispatch
@@ -86,7 +96,12 @@ def _(command: c.Heartbeat) -> Reach:
 
 @reach.register
 def _(command: c.TakeOver) -> Reach:
-    return Reach(renders=command.render_ids, replicas=(command.owner,))
+    return Reach(renders=tuple(key for key, _ in command.renders), replicas=(command.owner,))
+
+
+@reach.register
+def _(command: c.EndOverdue) -> Reach:
+    return Reach(renders=command.render_ids, waiting=True, settles=True)
 
 
 @reach.register
@@ -130,6 +145,11 @@ def _(command: c.BindProviderId) -> Reach:
 
 
 @reach.register
+def _(command: c.NotSent) -> Reach:
+    return Reach(attempts=(command.attempt_id,), settles=True)
+
+
+@reach.register
 def _(command: c.Reject) -> Reach:
     return Reach(attempts=(command.attempt_id,), settles=True)
 
@@ -137,6 +157,39 @@ def _(command: c.Reject) -> Reach:
 @reach.register
 def _(command: c.RecordResult) -> Reach:
     return Reach(attempts=(command.attempt_id,), settles=True)
+
+
+@reach.register
+def _(command: c.LateResult) -> Reach:
+    return Reach(
+        attempts=(command.attempt_id,),
+        assets=tuple(asset.sha256 for _, asset, _ in command.assets),
+        flights_of_attempts=True,
+    )
+
+
+@reach.register
+def _(command: c.SetSwitch) -> Reach:
+    return Reach(switches=((command.scope, command.target),), audit=(command.event_id,))
+
+
+@reach.register
+def _(command: c.ResolveByHand) -> Reach:
+    # Whose id it is, the attempt tells; that is not known before it is read.
+    adopted = command.adopt_provider_id
+    return Reach(
+        attempts=(command.attempt_id,),
+        provider_ids=tuple((name, adopted) for name in PROVIDERS) if adopted is not None else (),
+        waiting=True,
+        settles=True,
+        audit=(command.event_id,),
+    )
+
+
+@reach.register
+def _(_command: c.Prune) -> Reach:
+    # The store carries it out by itself: it removes whole rows by their age, and no rule looks at them.
+    return Reach()
 
 
 @reach.register

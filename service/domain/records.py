@@ -136,11 +136,14 @@ class Job:
 
 @value(frozen=True, slots=True)
 class Flight:
-    """Points from (scope, fingerprint) to the newest joinable or succeeded render."""
+    """Points from (scope, fingerprint) to the newest render that was begun for it."""
 
     scope: str
     fingerprint: str
     render_id: str | None
+    good_render_id: str | None = None
+    """An older render that succeeded and was fresh when a newer one took its place: it answers when the newer one ends
+    without a picture that may be kept."""
 
 
 @value(frozen=True, slots=True)
@@ -212,10 +215,12 @@ class Attempt:
     """What RecordResult was told, as JSON: outputs, seed, notices."""
     result_expires_at: int | None = None
     failure: Failure | None = None
-    input_digest: str = ""
-    """Digest of what was sent; empty before it was."""
     unbilled: bool = False
     """The evidence says that this attempt costs nothing; its hold is voided by whoever ends or continues the render."""
+    input_digest: str = ""
+    """Digest of what was sent; empty before it was."""
+    posted_grade: Grade = Grade.NONE
+    """The grade that closed its hold; what is corrected later is counted there, where the first amount is."""
 
     @property
     def is_ended(self) -> bool:

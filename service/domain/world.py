@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Generic, TypeVar
 
+from service.domain.oversight import AuditEvent, Event, Switch, SwitchScope
 from service.domain.records import (
     Asset,
     Attempt,
@@ -135,6 +136,11 @@ class World:
         self.totals: Log[tuple[TotalsKey, TotalsDelta]] = Log(journal)
         self.label_totals: Log[tuple[TotalsKey, str, str, TotalsDelta]] = Log(journal)
         self.budget_changes_known: dict[str, BudgetChange] = {}
+        self.switches: Rows[tuple[SwitchScope, str], Switch] = Rows(journal)
+        self.events: Log[Event] = Log(journal)
+        self.audit: Log[AuditEvent] = Log(journal)
+        self.audit_known: dict[str, AuditEvent] = {}
+        """Lines of the audit that an earlier try of a command of this batch has written, by id."""
         self.ended: Log[tuple[Job, Attempt | None]] = Log(journal)
         """Jobs that became final in this batch, with the attempt that stands for their work: for metrics, after the commit."""
         self._jobs_by_request: dict[tuple[str, str], str] = {}

@@ -15,8 +15,9 @@ from service.domain.commands import (
     TakeOver,
 )
 from service.domain.decisions.end import end_render
+from service.domain.decisions.events import tell
 from service.domain.ledger import void
-from service.domain.limits import MICROS_PER_SECOND, lease_seconds, send_window_seconds
+from service.domain.limits import MICROS_PER_SECOND, lease_seconds, overdue_grace_seconds, send_window_seconds
 from service.domain.records import Attempt, AttemptState, Render, RenderState, Replica
 from service.domain.render import RENDER_FINAL, can_move, move, move_attempt
 from service.domain.world import World
@@ -111,15 +112,32 @@ def heartbeat(world: World, command: Heartbeat) -> int:
 
 
 def take_over(world: World, command: TakeOver) -> tuple[str, ...]:
-    """Give renders without a living owner to this one; the new fencing number stops whoever wakes up late."""
-    living = {r.id for r in world.replicas.values() if r.lease_until > world.now}
+    """Give renders on which nobody alive works to this replica; the new fencing number stops whoever wakes up late.
+
+    One of a living owner is taken when its next step is overdue; it is left alone by others for a while then. What an earlier
+    run of the same command took is answered again.
+    """
+    living = {r.id for r in world.replicas.values() if r.lease_until > world.now} - {command.owner}
     payers = []
-    for render_id in command.render_ids:
+    for render_id, seen in command.renders:
         render = world.renders.get(render_id)
         if render is None or render.state in RENDER_FINAL:
             continue
-        if render.owner != command.owner and render.owner in living:
+        taken = render.owner == command.owner and render.fence == seen + 1
+        overdue = render.next_step_at <= world.now
+        if not taken and (render.fence != seen or (render.owner in living and not overdue)):
             continue
-        world.put_render(replace(render, owner=command.owner, fence=render.fence + 1))
+        if not taken:
+            _take(world, render, command.owner, overdue=overdue)
         payers.append(world.attempts_of(render.id)[-1].payer_job)
     return tuple(payers)
+
+
+def _take(world: World, render: Render, owner: str, *, overdue: bool) -> None:
+    left_alone = world.now + int(overdue_grace_seconds * MICROS_PER_SECOND)
+    next_step_at = max(render.next_step_at, left_alone) if overdue else render.next_step_at
+    taken = replace(render, owner=owner, fence=render.fence + 1, next_step_at=next_step_at)
+    world.put_render(taken)
+    if render.owner != owner:
+        cause = "its next step was overdue" if overdue else "its owner had stopped"
+        tell(world, taken, 0, "TAKEN_OVER", f"from {render.owner}: {cause}")
