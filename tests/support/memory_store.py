@@ -15,7 +15,7 @@ from service.domain import commands as c
 from service.domain.budget import covering, empty_window, window_start
 from service.domain.decisions import decide, may_hold
 from service.domain.errors import LightmeterError, StoreUnavailable
-from service.domain.queries import BudgetState, JobPage, JobQuery
+from service.domain.oversight import AuditEvent, Event, Switch, SwitchScope
 from service.domain.records import (
     Asset,
     Attempt,
@@ -33,14 +33,17 @@ from service.domain.records import (
     Window,
 )
 from service.domain.totals import TotalsDelta, TotalsKey
-from service.domain.view import JobView
 from service.domain.world import World
 from service.ports import Clock
+from tests.support.memory_reads import MemoryReader
+
+__all__ = ["Fault", "MemoryHints", "MemoryReader", "MemoryStore", "MemorySubscription", "Tables"]
 
 _TABLES = (
     "jobs", "flights", "renders", "attempts", "provider_ids", "assets", "render_assets", "render_inputs",
-    "budgets", "windows", "hold_budgets", "replicas",
+    "budgets", "windows", "hold_budgets", "replicas", "switches",
 )  # fmt: skip
+_LOGS = ("transfers", "budget_changes", "totals", "label_totals", "ended", "events", "audit")
 
 
 class Tables:
@@ -59,11 +62,14 @@ class Tables:
         self.windows: dict[tuple[str, int], Window] = {}
         self.hold_budgets: dict[tuple[str, str], HoldBudget] = {}
         self.replicas: dict[str, Replica] = {}
+        self.switches: dict[tuple[SwitchScope, str], Switch] = {}
         self.transfers: list[Transfer] = []
         self.budget_changes: list[BudgetChange] = []
         self.totals: list[tuple[TotalsKey, TotalsDelta]] = []
         self.label_totals: list[tuple[TotalsKey, str, str, TotalsDelta]] = []
         self.ended: list[tuple[Job, Attempt | None]] = []
+        self.events: list[Event] = []
+        self.audit: list[AuditEvent] = []
 
     def world(self, now: int, reporting_labels: dict[str, tuple[str, ...]] | None = None) -> World:
         """A World that has loaded all of it."""
@@ -74,10 +80,12 @@ class Tables:
         world.load_hold_budgets(self.hold_budgets.values())
         for name in (
             "flights", "renders", "provider_ids", "assets", "render_inputs", "budgets", "windows", "replicas",
+            "switches",
         ):  # fmt: skip
             for key, row in getattr(self, name).items():
                 getattr(world, name).load(key, row)
         world.budget_changes_known = {change.id: change for change in self.budget_changes}
+        world.audit_known = {event.id: event for event in self.audit}
         return world
 
     def take(self, world: World) -> list[str]:
@@ -85,15 +93,14 @@ class Tables:
         changed = [key for key, _, _ in (*world.jobs.changes(), *world.renders.changes())]
         for name in _TABLES:
             getattr(self, name).update({key: row for key, _, row in getattr(world, name).changes()})
-        for name in ("transfers", "budget_changes", "totals", "label_totals", "ended"):
+        for name in _LOGS:
             getattr(self, name).extend(getattr(world, name).entries)
         return changed
 
     def image(self) -> dict[str, Any]:
         """A copy of everything, to be compared."""
         return {name: dict(getattr(self, name)) for name in _TABLES} | {
-            name: list(getattr(self, name))
-            for name in ("transfers", "budget_changes", "totals", "label_totals")
+            name: list(getattr(self, name)) for name in _LOGS if name != "ended"
         }
 
     def joinable_twice(self) -> list[tuple[str, str]]:
@@ -129,6 +136,11 @@ class MemoryStore:
         self.faults: deque[Fault] = deque()
         self.before: Callable[[c.Command], None] = _nothing
         """Called with each command before it is carried out."""
+
+    @property
+    def events(self) -> list[Event]:
+        """What was unusual, in the order of its writing."""
+        return self.tables.events
 
     async def execute(self, command: Any) -> Any:
         """Carry the command out in a batch of its own, also for a caller that goes away meanwhile."""
@@ -205,89 +217,6 @@ def _open(world: World, budget: Budget) -> None:
         )
         world.put_hold_budget(HoldBudget(attempt.id, budget.id, start, attempt.hold_nanos))
     world.windows.put((budget.id, start), window)
-
-
-class MemoryReader:
-    """Implements `JobReader` on the tables of a MemoryStore."""
-
-    def __init__(self, store: MemoryStore, clock: Clock) -> None:
-        self._store = store
-        self._clock = clock
-        self.reads_count = 0
-        self.broken_count = 0
-        """How many of the next reads fail."""
-
-    def _world(self) -> World:
-        self.reads_count += 1
-        if self.broken_count:
-            self.broken_count -= 1
-            raise StoreUnavailable("the database did not answer in time")
-        return self._store.tables.world(self._clock.now())
-
-    async def view(self, job_id: str) -> JobView | None:
-        """The job as it is committed."""
-        await asyncio.sleep(0)
-        world = self._world()
-        job = world.jobs.get(job_id)
-        return world.view(job) if job is not None else None
-
-    async def view_by_request(self, project: str, request_id: str) -> JobView | None:
-        """The same by the caller's own id."""
-        world = self._world()
-        job = world.job_by_request(project, request_id)
-        return world.view(job) if job is not None else None
-
-    async def page(self, query: JobQuery) -> JobPage:
-        """The project's jobs, in order; other restrictions belong to the database."""
-        world = self._world()
-        jobs = [job for job in world.jobs.values() if query.project in (None, job.project)]
-        jobs.sort(key=lambda job: (job.accepted_at, job.id), reverse=query.newest_first)
-        return JobPage(tuple(world.view(job) for job in jobs[: query.limit]))
-
-    async def due_jobs(self, limit: int) -> tuple[str, ...]:
-        """Jobs past their deadline."""
-        now = self._clock.now()
-        jobs = self._world().jobs.values()
-        due = [j.id for j in jobs if not j.is_final and j.deadline_at is not None and j.deadline_at <= now]
-        return tuple(due[:limit])
-
-    async def strays(self, owner: str, limit: int) -> tuple[str, ...]:
-        """Renders that are not final and owned by `owner` or by nobody alive."""
-        world = self._world()
-        living = {one.id for one in world.replicas.values() if one.lease_until > world.now} - {owner}
-        open_ones = [
-            one for one in world.renders.values() if one.finished_at is None and one.owner not in living
-        ]
-        return tuple(one.id for one in sorted(open_ones, key=lambda one: one.created_at)[:limit])
-
-    async def asset(self, sha256: str, project: str | None) -> Asset | None:
-        """A picture that a job of the project drew or was given."""
-        world = self._world()
-        rows: Iterable[RenderAsset | RenderInput] = (
-            *world.render_assets.values(),
-            *world.render_inputs.values(),
-        )
-        owners = {
-            render.project
-            for row in rows
-            if row.sha256 == sha256 and (render := world.renders.get(row.render_id)) is not None
-        }
-        return world.assets.get(sha256) if project is None or project in owners else None
-
-    async def flight(self, scope: str, fingerprint: str) -> tuple[Render, tuple[Attempt, ...]] | None:
-        """What the fingerprint points at."""
-        world = self._world()
-        flight = world.flights.get((scope, fingerprint))
-        render = world.renders.get(flight.render_id) if flight and flight.render_id else None
-        return (render, world.attempts_of(render.id)) if render is not None else None
-
-    async def budgets(self, project: str | None) -> tuple[BudgetState, ...]:
-        """The live budgets with their windows: the one read of the books that use cases make."""
-        world = self._world()
-        live = [one for one in world.budgets.values() if one.live and project in (None, one.project)]
-        return tuple(
-            BudgetState(one, world.windows.get((one.id, window_start(one.period, world.now)))) for one in live
-        )
 
 
 class MemorySubscription:
