@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -9,8 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-BODY_BYTES_MAX: Final = 1024 * 1024
-"""The largest body that any route takes; fal's webhooks say that theirs may be large, and name no limit."""
+from service.domain.limits import webhook_bytes_max
 
 _TOO_LARGE: Final = 413
 _HEADERS: Final = {
@@ -43,12 +43,26 @@ class SafeHeaders:
         await self._app(scope, receive, send_safely)
 
 
-class BodyLimit:
-    """Refuses bodies above `bytes_max` with 413: by their announced length, or while they are read."""
+def _unheard(_path: str) -> None:
+    """Nobody counts refusals."""
 
-    def __init__(self, app: ASGIApp, bytes_max: int = BODY_BYTES_MAX) -> None:
+
+class BodyLimit:
+    """Refuses bodies above `bytes_max` with 413: by their announced length, or while they are read. `refused` is told the path.
+
+    Only webhooks have bodies; fal says that its own may be large, and names no limit.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        bytes_max: int = webhook_bytes_max,
+        *,
+        refused: Callable[[str], None] = _unheard,
+    ) -> None:
         self._app = app
         self._bytes_max = bytes_max
+        self._refused = refused
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI call."""
@@ -57,6 +71,7 @@ class BodyLimit:
             return
         length = Headers(scope=scope).get("content-length", "0")
         if not length.isdecimal() or int(length) > self._bytes_max:
+            self._refused(scope["path"])
             refusal = JSONResponse({"error": "body too large"}, _TOO_LARGE, headers={"connection": "close"})
             await refusal(scope, receive, send)
             return
@@ -67,6 +82,7 @@ class BodyLimit:
             message = await receive()
             read_bytes += len(message.get("body", b""))
             if read_bytes > self._bytes_max:
+                self._refused(scope["path"])
                 raise HTTPException(_TOO_LARGE, "body too large", headers={"connection": "close"})
             return message
 

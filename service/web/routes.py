@@ -14,12 +14,15 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
+from service.core.webhooks import Webhooks
 from service.domain.errors import LightmeterError
 from service.metrics import CONTENT_TYPE, Family, expose_families
 from service.ports import Blobs
 from service.web.assets import Assets
 from service.web.exposition import Exposition, TooManyScrapes
 from service.web.guards import BodyLimit, SafeHeaders
+from service.web.webhooks import PATH as WEBHOOKS_PATH
+from service.web.webhooks import WebhookPages
 
 LEDGER_SECONDS_MAX: Final = 8.0
 """Below the ten seconds that Prometheus waits by default."""
@@ -34,13 +37,14 @@ class Sources:
     `expose` renders this replica's metrics (blocking, called in a thread). `ledger` reads the exact totals
     of the whole ledger in one snapshot, as families or as ready text. `readiness` says, by name, whether
     what the replica needs is there. `assets` is the embedded picture store; None where a bucket serves the
-    pictures.
+    pictures. `webhooks` takes what the providers send; None where they were not told where to.
     """
 
     expose: Callable[[], bytes]
     ledger: Callable[[], Awaitable[Sequence[Family] | bytes]]
     readiness: Callable[[], Awaitable[Mapping[str, bool]]]
     assets: Blobs | None = None
+    webhooks: Webhooks | None = None
 
 
 def http_app(sources: Sources, exposition: Exposition, draining: Callable[[], bool]) -> ASGIApp:
@@ -54,6 +58,9 @@ def http_app(sources: Sources, exposition: Exposition, draining: Callable[[], bo
     ]
     if sources.assets is not None:
         routes.append(Route("/assets/{key:path}", Assets(sources.assets).show, methods=["GET", "HEAD"]))
+    hooks = None if sources.webhooks is None else WebhookPages(sources.webhooks)
+    if hooks is not None:
+        routes.append(Route(WEBHOOKS_PATH, hooks.take, methods=["POST"]))
     app = Starlette(
         routes=routes,
         exception_handlers={
@@ -64,7 +71,8 @@ def http_app(sources: Sources, exposition: Exposition, draining: Callable[[], bo
         },
     )
     app.router.redirect_slashes = False  # it would send a caller to whatever host its request names
-    return SafeHeaders(BodyLimit(app))  # outermost, so that a fault inside carries the headers too
+    limited = BodyLimit(app) if hooks is None else BodyLimit(app, refused=hooks.too_large)
+    return SafeHeaders(limited)  # outermost, so that a fault inside carries the headers too
 
 
 class _Pages:
