@@ -74,6 +74,16 @@ pending_seconds_max: Final = 3_600.0
 renders_running_max: Final = 2_000
 results_unstored_max: Final = 500
 start_timeout_seconds: Final = 600
+result_kept_seconds: Final = 3_600.0
+"""As long as every provider keeps a result: what may be paid for is asked for until then."""
+cancel_settle_seconds: Final = 900.0
+"""So long after a provider was asked to stop its word about the bill is awaited; then the hold is charged as unconfirmed."""
+search_span_seconds: Final = 120.0
+"""How far from the moment of its dispatch a lost request may stand in the provider's list."""
+search_seconds_min: Final = 2.0
+search_seconds_max: Final = 60.0
+searches_running_max: Final = 4
+"""At one provider, by one replica."""
 cache_seconds_default: Final = 30 * 24 * 3600
 
 # Replicas.
@@ -84,6 +94,10 @@ unknown_grace_seconds: Final = 30.0
 """Nobody gives an unanswered dispatch up before its POST can have ended, and this much later."""
 owner_seconds_max: Final = 10.0
 """So long after the start of its last successful heartbeat an owner still acts; its lease ends later."""
+lease_wait_seconds_max: Final = 3_600.0
+"""So long a replica without its lease waits before it leaves a render to whoever owns it by then."""
+stray_look_seconds: Final = 2.0
+overdue_look_seconds: Final = 60.0
 overdue_grace_seconds: Final = 300.0
 """A render taken from a living owner because its next step was overdue is left alone by others for this long."""
 overdue_end_seconds: Final = 3_600.0
@@ -103,6 +117,16 @@ webhooks_running_max: Final = 64
 poll_with_webhooks_seconds: Final = 30.0
 """With webhooks on, polling is only a safety net."""
 
+# Providers' own books.
+find_pages_max: Final = 50
+"""Of a provider's request list, in one search."""
+bills_span_seconds_max: Final = 90 * 24 * 3600
+bills_asked_count_max: Final = 50
+webhook_keys_call_seconds_max: Final = 2.5
+"""Shorter than an answer to a webhook may take."""
+webhook_keys_pace_seconds: Final = 60.0
+"""So rarely the keys are asked for again because none fits."""
+
 # Operators.
 switches_look_seconds: Final = 1.0
 operator_reason_characters_max: Final = 200
@@ -111,9 +135,19 @@ switches_count_max: Final = 500
 # Retention.
 prune_rows_max: Final = 500
 """In one transaction."""
+prune_rounds_max: Final = 20
+"""In one look."""
 prune_look_seconds: Final = 60.0
 retention_content_days_default: Final = 30
 retention_events_days_default: Final = 90
 retention_jobs_days_default: Final = 400
 retention_jobs_days_min: Final = 30
 """A request_id is kept as long as its job, and at least this long."""
+
+# The books.
+alert_percents_count_max: Final = 10
+budget_name_characters_max: Final = 400
+"""Project, label, value and window, with what stands between them."""
+export_page_rows: Final = 2_000
+hold_days_max: Final = 7
+"""No hold lives longer: every state has its limit. What was held at an instant is looked for this far back."""
