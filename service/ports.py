@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from service.domain.absence import AbsenceRule
 from service.domain.exchange import (
+    BillPage,
     CancelAnswer,
     DispatchAnswer,
     Health,
@@ -24,6 +25,8 @@ from service.domain.queries import (
     AuditPage,
     AuditQuery,
     BudgetState,
+    ChargePage,
+    ChargeQuery,
     CostQuery,
     CostReport,
     JobPage,
@@ -34,6 +37,7 @@ from service.domain.queries import (
     TransferQuery,
 )
 from service.domain.records import Asset, Attempt, Render
+from service.domain.statement import Statement
 from service.domain.view import JobView
 
 Outcome = TypeVar("Outcome", covariant=True)
@@ -178,6 +182,25 @@ class ProviderRecords(Protocol):
 
     async def close(self) -> None:
         """Free sockets; legal twice."""
+        ...
+
+
+class ProviderBills(Protocol):
+    """What a provider charged, by its own books, for reconciliation. Bills come late, in any order, and may be missing for hours.
+
+    Idempotent, MAY be repeated; raises `ProviderUnavailable` or `ProviderDenied`. Deadlines are inside; cancellation MUST pass.
+    """
+
+    async def bills(self, since: int, before: int, page: str | None = None) -> BillPage:
+        """A page of what was booked from `since` until before `before` (microseconds), a span of at most
+        `bills_span_seconds_max`. `page` is the `next_page` of the answer before, asked with the same span.
+        """
+        ...
+
+    async def bills_of(self, provider_ids: tuple[str, ...], since: int) -> BillPage:
+        """What was booked since then for these requests, at most `bills_asked_count_max` of them, in one page. A request without
+        a bill is left out.
+        """
         ...
 
 
@@ -395,6 +418,18 @@ class LedgerReader(Protocol):
 
     async def verify(self) -> tuple[str, ...]:
         """Recompute everything from the transfers; one sentence per difference, empty when the books are right."""
+        ...
+
+
+class LedgerExports(Protocol):
+    """What finance takes out of the books. MUST NOT block the event loop; raises `StoreUnavailable`."""
+
+    async def charges(self, query: ChargeQuery) -> ChargePage:
+        """A page of costs: posts, corrections, accruals; only what can't be followed by an earlier one any more."""
+        ...
+
+    async def statement(self, project: str, month: str) -> Statement:
+        """The account of a project for a UTC month (`2026-11`), in one snapshot."""
         ...
 
 

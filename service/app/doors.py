@@ -6,8 +6,10 @@ from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 
 from service.app.parts import Outside
+from service.core.budgeting import Budgets
 from service.core.cancel import Cancellations
 from service.core.context import RunContext
+from service.core.export import FocusExport
 from service.core.inputs import Inputs
 from service.core.ledger_page import families
 from service.core.prepare import Preparer
@@ -150,7 +152,16 @@ def _grpc(
             healths=outside.breakers,
             clock=context.clock,
         ),
-        ledger=LedgerService(callers=callers, ledger=database.ledger, jobs=jobs, receipts=receipts),
+        ledger=LedgerService(
+            callers=callers,
+            ledger=database.ledger,
+            jobs=jobs,
+            receipts=receipts,
+            budgets=Budgets(database.store, database.ledger, context.dice),
+            books=database.exports,
+            focus=FocusExport(database.exports),
+            clock=context.clock,
+        ),
         operator=OperatorService(callers=callers),
         metrics=context.metrics,
         clock=context.clock,

@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from service.database.engine import Address, OneProcess
+from service.database.exports import DatabaseLedgerExports
 from service.database.hints import LocalHints, NotifyHints
 from service.database.lane import Watcher
 from service.database.ledger_reads import DatabaseLedgerReader
@@ -50,6 +51,7 @@ class Database:
         )
         self.jobs: Final = DatabaseJobReader(self._snapshots)
         self.ledger: Final = DatabaseLedgerReader(self._snapshots, self._reports)
+        self.exports: Final = DatabaseLedgerExports(self._reports)
 
     async def start(self) -> None:
         """Lock an embedded file, bring the schema up to date, open for commands. Raises DatabaseInUse."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
+from service.domain.focus import ChargeRow
 from service.domain.oversight import AuditEvent
 from service.domain.records import Attempt, Budget, Render, Transfer, Window
 from service.domain.view import JobView
@@ -216,3 +217,26 @@ class AuditPage:
     """A page of the audit: switches, attempts decided by hand, and budgets (whose changes are kept in a table of their own)."""
 
     events: tuple[AuditEvent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeQuery:
+    """Which costs, by booked time (half-open, microseconds), in the order (booked_at, source, ordinal)."""
+
+    project: str | None
+    limit: int
+    booked_from: int
+    booked_before: int
+    after: tuple[int, str, int] | None = None
+
+    def following(self, after: tuple[int, str, int], as_of: int) -> ChargeQuery:
+        """The next page, of the same moment."""
+        return replace(self, after=after, booked_before=min(self.booked_before, as_of))
+
+
+@dataclass(frozen=True, slots=True)
+class ChargePage:
+    """Costs, and the booked time below which nothing can still appear in the range."""
+
+    rows: tuple[ChargeRow, ...]
+    as_of: int

@@ -58,7 +58,7 @@ class AskedReport:
 def read_report(caller: Caller, request: pb.SummarizeCostsRequest) -> AskedReport:
     """Raises FieldInvalid, RoleInsufficient or ReportUnsupported."""
     faults = Faults()
-    start, end = _hours(faults, request)
+    start, end = syntax.hours(faults, "range", request.range)
     basis = _BASES.get(request.basis)
     if basis is None:
         faults.add("basis", f"unknown value {request.basis}", actual=request.basis)
@@ -93,24 +93,6 @@ def read_report(caller: Caller, request: pb.SummarizeCostsRequest) -> AskedRepor
         limit=report_rows_max + 1,
     )
     return AskedReport(query, group_by, labels[0][1] if labels else None, request.include_latency)
-
-
-def _hours(faults: Faults, request: pb.SummarizeCostsRequest) -> tuple[int, int]:
-    bounds = []
-    for name in ("start_time", "end_time"):
-        field = f"range.{name}"
-        if not request.range.HasField(name):
-            faults.add(field, "is required")
-            bounds.append(0)
-            continue
-        at = syntax.micros(faults, field, getattr(request.range, name))
-        if at % _HOUR:
-            faults.add(field, "must be a whole UTC hour")
-        bounds.append(at)
-    start, end = bounds
-    if end <= start and request.range.HasField("end_time"):
-        faults.add("range.end_time", "must be later than the start")
-    return start, end
 
 
 def _check_span(start: int, end: int) -> None:

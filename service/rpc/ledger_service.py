@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 from lightmeter.v1 import ledger_service_pb2 as pb
@@ -10,8 +9,10 @@ from lightmeter.v1 import ledger_service_pb2_grpc
 
 from service.domain.errors import FieldInvalid, JobNotFound, NotOffered, ReportUnsupported
 from service.domain.limits import report_rows_max
-from service.ports import JobReader, LedgerReader
+from service.ports import Clock, JobReader, LedgerExports, LedgerReader
 from service.rpc import syntax
+from service.rpc.budget_calls import BudgetCalls, BudgetUseCases
+from service.rpc.export_calls import ExportCalls, Exports
 from service.rpc.identity import Callers
 from service.rpc.instants import stamp
 from service.rpc.ledger_in import read_report, read_transfers
@@ -89,24 +90,26 @@ class LedgerReading(ledger_service_pb2_grpc.LedgerServiceServicer):
         return pb.GetReceiptResponse(receipt=await self._receipts.receipt(view))
 
 
-class LedgerService(LedgerReading):
-    """The servicer: what is served, and refusals with a reason for what a later release fills in."""
+class LedgerService(LedgerReading, BudgetCalls, ExportCalls):
+    """The servicer: a file for each kind of call."""
 
-    async def GetStatement(self, request: pb.GetStatementRequest, context: Any) -> pb.GetStatementResponse:
-        """Not served yet."""
-        raise self._refusal("GetStatement", context)
-
-    async def ListBudgets(self, request: pb.ListBudgetsRequest, context: Any) -> pb.ListBudgetsResponse:
-        """Not served yet; budgets are set in the configuration."""
-        raise self._refusal("ListBudgets", context)
-
-    async def SetBudget(self, request: pb.SetBudgetRequest, context: Any) -> pb.SetBudgetResponse:
-        """Not served yet; budgets are set in the configuration."""
-        raise self._refusal("SetBudget", context)
-
-    async def DeleteBudget(self, request: pb.DeleteBudgetRequest, context: Any) -> pb.DeleteBudgetResponse:
-        """Not served yet; budgets are set in the configuration."""
-        raise self._refusal("DeleteBudget", context)
+    def __init__(
+        self,
+        *,
+        callers: Callers,
+        ledger: LedgerReader,
+        jobs: JobReader,
+        receipts: Receipts,
+        budgets: BudgetUseCases,
+        books: LedgerExports,
+        focus: Exports,
+        clock: Clock,
+    ) -> None:
+        super().__init__(callers=callers, ledger=ledger, jobs=jobs, receipts=receipts)
+        self._budgets = budgets
+        self._books = books
+        self._focus = focus
+        self._clock = clock
 
     async def ListReconciliations(
         self, request: pb.ListReconciliationsRequest, context: Any
@@ -119,12 +122,6 @@ class LedgerService(LedgerReading):
     ) -> pb.ListDiscrepanciesResponse:
         """Not served yet."""
         raise self._refusal("ListDiscrepancies", context)
-
-    def ExportFocus(
-        self, request: pb.ExportFocusRequest, context: Any
-    ) -> AsyncIterator[pb.ExportFocusResponse]:
-        """Not served yet."""
-        raise self._refusal("ExportFocus", context)
 
     def _refusal(self, method: str, context: Any) -> NotOffered:
         self._callers.identify(context)

@@ -33,6 +33,7 @@ _CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]
 _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]")
 _LABEL_KEY: Final = re.compile(rf"[a-z][a-z0-9_.-]{{0,{label_key_characters_max - 1}}}")
 _NANOS: Final = 1_000_000_000
+_HOUR: Final = 3_600 * MICROS_PER_SECOND
 _SECONDS_MAX: Final = 315_576_000_000
 _TIMESTAMP_MAX: Final = 253_402_300_799
 _FAULTS_KEPT_MAX: Final = 1_000
@@ -169,6 +170,25 @@ def micros(faults: Faults, field: str, value: Timestamp) -> int:
         faults.add(field, "is no time between 1970 and 9999")
         return 0
     return int(value.seconds * MICROS_PER_SECOND + value.nanos // 1_000)
+
+
+def hours(faults: Faults, field: str, value: Any) -> tuple[int, int]:
+    """Both ends of a TimeRange, which are required whole UTC hours, in microseconds."""
+    bounds = []
+    for name in ("start_time", "end_time"):
+        path = f"{field}.{name}"
+        if not value.HasField(name):
+            faults.add(path, "is required")
+            bounds.append(0)
+            continue
+        at = micros(faults, path, getattr(value, name))
+        if at % _HOUR:
+            faults.add(path, "must be a whole UTC hour")
+        bounds.append(at)
+    start, end = bounds
+    if end <= start and value.HasField("end_time"):
+        faults.add(f"{field}.end_time", "must be later than the start")
+    return start, end
 
 
 def dollars(faults: Faults, field: str, value: Any) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
@@ -15,6 +15,8 @@ from service.domain.exchange import Health
 from service.domain.failure import PictureInvalid, PictureTooLarge
 from service.domain.queries import (
     BudgetState,
+    ChargePage,
+    ChargeQuery,
     CostFigures,
     CostQuery,
     CostReport,
@@ -25,6 +27,7 @@ from service.domain.queries import (
     TransferQuery,
 )
 from service.domain.records import Asset, Attempt, Render, Transfer
+from service.domain.statement import Statement
 from service.domain.view import JobView
 from service.ports import BlobInfo, Picture
 from tests.rpc import samples
@@ -201,9 +204,24 @@ class FakeLedger:
         ]
         return TransferPage(tuple(rows[: query.limit]), samples.T0 + 3_600 * samples.SECOND)
 
+    states: list[BudgetState] = field(default_factory=list)
+    pages: list[ChargePage] = field(default_factory=list)
+    asked_charges: list[ChargeQuery] = field(default_factory=list)
+    account: Statement | None = None
+
     async def budgets(self, project: str | None) -> tuple[BudgetState, ...]:
-        """None."""
-        return ()
+        """The given ones of the project."""
+        return tuple(one for one in self.states if project in (None, one.budget.project))
+
+    async def charges(self, query: ChargeQuery) -> ChargePage:
+        """The next of the given pages."""
+        self.asked_charges.append(query)
+        return self.pages.pop(0)
+
+    async def statement(self, project: str, month: str) -> Statement:
+        """The given one, for whatever project and month."""
+        assert self.account is not None, "a test gives the account"
+        return replace(self.account, project=project, month=month)
 
     async def snapshot(self) -> LedgerSnapshot:
         """Never asked for by this door."""

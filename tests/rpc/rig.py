@@ -21,6 +21,8 @@ from prometheus_client import CollectorRegistry
 
 from service.catalog.loader import load_catalog
 from service.clock import SystemClock, SystemDice
+from service.core.budgeting import Budgets
+from service.core.export import FocusExport
 from service.domain.catalog import Catalog
 from service.metrics import Metrics
 from service.rpc.identity import Callers, NamedProjects
@@ -43,6 +45,8 @@ from tests.rpc.fakes import (
     FakeSubmissions,
     FakeWatches,
 )
+from tests.support.memory_reads import MemoryReader
+from tests.support.memory_store import MemoryStore
 
 CALL_SECONDS = 5.0
 CATALOG: Catalog = load_catalog(sandbox=True)
@@ -67,6 +71,8 @@ class Rig:
     def __post_init__(self) -> None:
         self.clock = clock = SystemClock()
         self.metrics = Metrics(CollectorRegistry())
+        self.store = MemoryStore(clock)
+        self.store_reader = MemoryReader(self.store, clock)
         receipts = Receipts(self.ledger, self.blobs)
         self.server = GrpcServer(
             address="127.0.0.1:0",
@@ -87,7 +93,16 @@ class Rig:
                 healths={"fal": self.health},
                 clock=clock,
             ),
-            ledger=LedgerService(callers=self.callers, ledger=self.ledger, jobs=self.jobs, receipts=receipts),
+            ledger=LedgerService(
+                callers=self.callers,
+                ledger=self.ledger,
+                jobs=self.jobs,
+                receipts=receipts,
+                budgets=Budgets(self.store, self.store_reader, SystemDice(clock.now)),
+                books=self.ledger,
+                focus=FocusExport(self.ledger),
+                clock=clock,
+            ),
             operator=OperatorService(callers=self.callers),
             metrics=self.metrics,
             clock=clock,
