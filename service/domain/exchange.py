@@ -171,7 +171,42 @@ class Scan:
     matches: tuple[Listed, ...]
     """By time, oldest first; whether one of them belongs to another attempt is not known here."""
     complete: bool
-    """Whether the list was read to its end, over the whole span."""
+    """Whether the list was read to its end, over the whole span, and every row of it could be compared."""
+    others: tuple[str, ...] = ()
+    """Ids of the span that may be the request in another spelling: the endpoint is the same and the input is not, or the other
+    way round. One that belongs to no attempt forbids the conclusion that nothing arrived."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What the provider's own books charge for one request, or, where they name no money, what the charge is made of."""
+
+    bill_id: str
+    """The same at each reading."""
+    provider_id: str
+    endpoint: str
+    at: int
+    """Microseconds, by the provider's clock: when it was booked (fal), when the request ended (Replicate)."""
+    nanos: int | None = None
+    """The charge in nano-USD as the provider states it. None: it states none, and `metrics` are to be priced."""
+    units: Decimal | None = None
+    unit_price: Decimal | None = None
+    """USD per unit."""
+    discount_percent: Decimal | None = None
+    metrics: Mapping[str, Decimal] = field(default_factory=dict)
+    ended: Ended | None = None
+    """How the request ended, where the books say so (Replicate)."""
+
+
+@dataclass(frozen=True, slots=True)
+class BillPage:
+    """A part of the provider's bills."""
+
+    bills: tuple[Bill, ...]
+    next_page: str | None = None
+    """What to ask for next; None at the end."""
+    unreadable_count: int = 0
+    """Rows that could not be read: the span is not complete."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,7 +180,7 @@ def read_result(answer: Answer, clock: Clock, *, priced_by_time: bool) -> Result
     ended = ENDS.get(str(data.get("status")))
     if ended is None:
         raise no_answer("replicate", answer, clock)
-    metrics = _metrics(data.get("metrics"))
+    metrics = metrics_of(data.get("metrics"))
     predicted = metrics.get("predict_time")
     outputs, dropped = _outputs(data.get("output")) if ended is Ended.SUCCEEDED else ((), 0)
     unbilled = _surely_unbilled(ended, priced_by_time=priced_by_time)
@@ -206,7 +206,7 @@ def _surely_unbilled(ended: Ended, *, priced_by_time: bool) -> bool:
     return ended is Ended.ABORTED or (ended is Ended.FAILED and not priced_by_time)
 
 
-def _metrics(metrics: Any) -> dict[str, Decimal]:
+def metrics_of(metrics: Any) -> dict[str, Decimal]:
     """The numbers among the metrics, exactly."""
     if not isinstance(metrics, dict):
         return {}
@@ -308,4 +308,13 @@ def read_cancel(answer: Answer, clock: Clock) -> CancelAnswer:
     return CANCELS.get(str(data.get("status")), CancelAnswer.ASKED)
 
 
-__all__ = ["failure_of", "judge_create", "micros_of", "read_cancel", "read_result", "read_status"]
+__all__ = [
+    "ENDS",
+    "failure_of",
+    "judge_create",
+    "metrics_of",
+    "micros_of",
+    "read_cancel",
+    "read_result",
+    "read_status",
+]
