@@ -66,7 +66,7 @@ class BookCalls:
         booked.
         """
         request = pb.SummarizeCostsRequest(
-            range=_range(month, start, end), include_latency=latency, page_size=PAGE_SIZE
+            range=span_of(month, start, end), include_latency=latency, page_size=PAGE_SIZE
         )
         for dimension in by:
             name, _, key = dimension.partition(":")
@@ -152,7 +152,8 @@ class BookCalls:
         return Receipt.from_proto(answer.receipt)
 
 
-def _range(month: str, start: datetime | None, end: datetime | None) -> pb.TimeRange:
+def span_of(month: str, start: datetime | None, end: datetime | None) -> pb.TimeRange:
+    """A UTC month (`2026-11`), or from `start` up to `end`; the present month up to now without either."""
     now = datetime.now(UTC)
     if month:
         if start is not None or end is not None:

@@ -103,6 +103,13 @@ class Client:
     costs = _blocking(AsyncClient.costs)
     transfers = _stepping(AsyncClient.transfers)
     receipt = _blocking(AsyncClient.receipt)
+    budgets = _blocking(AsyncClient.budgets)
+    set_budget = _blocking(AsyncClient.set_budget)
+    delete_budget = _blocking(AsyncClient.delete_budget)
+    statement = _blocking(AsyncClient.statement)
+    export_focus = _blocking(AsyncClient.export_focus)
+    reconciliations = _blocking(AsyncClient.reconciliations)
+    discrepancies = _blocking(AsyncClient.discrepancies)
 
     @property
     def address(self) -> str:
