@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 
 from service.app.doors import Doors, open_doors
+from service.app.interim import operator_reader
 from service.app.meters import ProviderMeter, StoreMeter, watch_breakers
 from service.app.parts import offered, open_outside
 from service.catalog.loader import CatalogInvalid, load_catalog
@@ -18,6 +19,7 @@ from service.core.logfeed import LogFeed
 from service.core.recover import recovery
 from service.core.run import RenderRun
 from service.core.runner import Runner
+from service.core.switches import SwitchBoard
 from service.database.engine import DatabaseInUse
 from service.database.open import Database, open_database
 from service.domain.commands import Heartbeat
@@ -85,6 +87,10 @@ class Application:
         self._stack.push_async_callback(outside.close)
         catalog = offered(catalog, outside)
         watch_breakers(metrics, catalog, outside.breakers)
+        switches = SwitchBoard(operator_reader(database), database.hints, clock, get_logger("switches"))
+        self._stack.push_async_callback(switches.stop)
+        # Before the doors open: what an operator has stopped must not be taken in by a replica that knows no better.
+        await switches.start()
         context = RunContext(
             store=database.store,
             jobs=database.jobs,
@@ -96,6 +102,7 @@ class Application:
             pictures=outside.pictures,
             downloads=outside.downloads,
             hints=database.hints,
+            switches=switches,
             feed=LogFeed(),
             clock=clock,
             dice=dice,

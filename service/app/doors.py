@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 
+from service.app.interim import operator_reader
 from service.app.parts import Outside
 from service.core.budgeting import Budgets
 from service.core.cancel import Cancellations
@@ -12,6 +13,7 @@ from service.core.context import RunContext
 from service.core.export import FocusExport
 from service.core.inputs import Inputs
 from service.core.ledger_page import families
+from service.core.oversee import Oversight
 from service.core.prepare import Preparer
 from service.core.quote import Quotes
 from service.core.runner import Runner
@@ -117,11 +119,12 @@ def _grpc(
     replica_id: str,
 ) -> GrpcServer:
     settings, rules = configuration.settings, configuration.rules
-    catalog, jobs = context.catalog, database.jobs
+    catalog, jobs, operators = context.catalog, database.jobs, operator_reader(database)
     submissions = Submissions(
         store=database.store,
         jobs=jobs,
         preparer=Preparer(catalog),
+        switches=context.switches,
         inputs=Inputs(jobs, outside.blobs, outside.pictures, outside.downloads, context.clock),
         blobs=outside.blobs,
         runner=runner,
@@ -147,9 +150,10 @@ def _grpc(
         models=ModelService(
             callers=callers,
             catalog=catalog,
-            quotes=Quotes(catalog, jobs, database.ledger, context.clock),
+            quotes=Quotes(catalog, jobs, database.ledger, context.switches, context.clock),
             inputs=QuoteInputs(jobs, outside.pictures),
             healths=outside.breakers,
+            switched_off=context.switches.is_off_for_all,
             clock=context.clock,
         ),
         ledger=LedgerService(
@@ -162,7 +166,21 @@ def _grpc(
             focus=FocusExport(database.exports),
             clock=context.clock,
         ),
-        operator=OperatorService(callers=callers),
+        operator=OperatorService(
+            callers=callers,
+            oversight=Oversight(
+                store=database.store,
+                reader=operators,
+                board=context.switches,
+                hints=database.hints,
+                catalog=catalog,
+                absences={name: one.absence for name, one in context.records.items()},
+                dice=context.dice,
+            ),
+            reader=operators,
+            jobs=jobs,
+            clock=context.clock,
+        ),
         metrics=context.metrics,
         clock=context.clock,
         dice=context.dice,

@@ -5,24 +5,28 @@ from __future__ import annotations
 from dataclasses import replace
 
 from service.core.requests import Quote, QuotedRoute, Submission
+from service.core.switches import SwitchBoard, scope_text
 from service.domain.budget import covering
 from service.domain.catalog import Catalog
 from service.domain.commands import CacheMode
 from service.domain.drawing import Drawing, EditInputs
-from service.domain.errors import FieldInvalid
+from service.domain.errors import FieldInvalid, Reason
 from service.domain.fingerprint import canonical, fingerprint
 from service.domain.limits import MICROS_PER_SECOND
 from service.domain.price import Estimate, PriceSnapshot
 from service.domain.records import RenderState
-from service.domain.routing import effective, price_ask, survey
+from service.domain.routing import RoutePlan, effective, price_ask, survey
 from service.ports import Clock, JobReader, LedgerReader
 
 
 class Quotes:
     """The use case of Quote. Takes the very request that one would send; inputs by asset only."""
 
-    def __init__(self, catalog: Catalog, jobs: JobReader, ledger: LedgerReader, clock: Clock) -> None:
+    def __init__(
+        self, catalog: Catalog, jobs: JobReader, ledger: LedgerReader, switches: SwitchBoard, clock: Clock
+    ) -> None:
         self._catalog = catalog
+        self._switches = switches
         self._jobs = jobs
         self._ledger = ledger
         self._clock = clock
@@ -42,20 +46,10 @@ class Quotes:
             policy=submission.policy,
             max_cost_nanos=submission.max_cost_nanos,
         )
-        routes = [
-            QuotedRoute(
-                planned.provider, planned.route, planned.endpoint, rank, planned,
-                self._estimate(drawing, planned.provider, planned.route, planned.price_json), (),
-            )
-            for rank, planned in enumerate(plan.routes, start=1)
-        ]  # fmt: skip
-        for route, exclusions in plan.excluded:
-            causes = tuple((one.reason.value, one.field, one.message) for one in exclusions)
-            estimate = route.price.estimate(price_ask(route, drawing)) if route.price else None
-            routes.append(QuotedRoute(route.provider, route.name, route.endpoint, 0, None, estimate, causes))
+        routes = self._routes(plan, drawing, submission.project)
         key = fingerprint(canonical(drawing, revision=model.revision, pin_provider=submission.pin_provider))
         cache = await self._cache(submission, key)
-        first = plan.routes[0] if plan.routes else None
+        first = routes[0].planned if routes else None
         states = {state.budget.id: state for state in await self._ledger.budgets(submission.project)}
         covered = covering((state.budget for state in states.values()), submission.project, submission.labels)
         expected = first.expected_nanos if first else 0
@@ -64,11 +58,33 @@ class Quotes:
             due_nanos=0 if cache in ("HIT", "RUNNING") else expected,
             expected_nanos=expected,
             ceiling_nanos=first.ceiling_nanos if first else 0,
-            routes=tuple(routes),
+            routes=routes,
             budgets=tuple(states[one.id] for one in covered),
             effective=drawing,
             fingerprint=key,
         )
+
+    def _routes(self, plan: RoutePlan, drawing: Drawing, project: str) -> tuple[QuotedRoute, ...]:
+        """Those that would be tried, in their order; then those that are switched off; then those that can't."""
+        tried: list[QuotedRoute] = []
+        paused: list[QuotedRoute] = []
+        for one in plan.routes:
+            estimate = self._estimate(drawing, one.provider, one.route, one.price_json)
+            switch = self._switches.against(one.provider, one.route, project)
+            if switch is None:
+                rank = len(tried) + 1
+                tried.append(QuotedRoute(one.provider, one.route, one.endpoint, rank, one, estimate, ()))
+            else:
+                causes = (
+                    (Reason.PAUSED.value, "", f"{scope_text(switch)} is switched off: {switch.reason}"),
+                )
+                paused.append(QuotedRoute(one.provider, one.route, one.endpoint, 0, None, estimate, causes))
+        unfit = []
+        for route, exclusions in plan.excluded:
+            causes = tuple((one.reason.value, one.field, one.message) for one in exclusions)
+            ask = route.price.estimate(price_ask(route, drawing)) if route.price else None
+            unfit.append(QuotedRoute(route.provider, route.name, route.endpoint, 0, None, ask, causes))
+        return (*tried, *paused, *unfit)
 
     def _estimate(self, drawing: Drawing, provider: str, route_name: str, price_json: str) -> Estimate:
         route = self._catalog.resolve(drawing.model).route(provider, route_name)

@@ -9,6 +9,7 @@ from service.core.inputs import Gathered, Inputs
 from service.core.prepare import Prepared, Preparer
 from service.core.requests import Submission, Submitted
 from service.core.runner import Runner
+from service.core.switches import SwitchBoard
 from service.domain.commands import (
     Accept,
     CacheMode,
@@ -52,6 +53,7 @@ class Submissions:
         store: Store,
         jobs: JobReader,
         preparer: Preparer,
+        switches: SwitchBoard,
         inputs: Inputs,
         blobs: Blobs,
         runner: Runner,
@@ -63,6 +65,7 @@ class Submissions:
         self._store = store
         self._jobs = jobs
         self._preparer = preparer
+        self._switches = switches
         self._inputs = inputs
         self._blobs = blobs
         self._runner = runner
@@ -128,6 +131,8 @@ class Submissions:
     ) -> Accept:
         dice = self._dice
         drawing = prepared.drawing
+        # Each time anew: what is remembered of a request knows nothing of switches.
+        plan, refusal = self._switches.narrow(submission.project, prepared.routes, prepared.refusal)
         max_age, timeout = submission.cache_max_age_seconds, submission.job_timeout_seconds
         return Accept(
             job_id=dice.new_id(),
@@ -145,8 +150,8 @@ class Submissions:
             model=drawing.model,
             content=prepared.content,
             image_count=drawing.image_count,
-            plan=prepared.routes,
-            refusal=prepared.refusal,
+            plan=plan,
+            refusal=refusal,
             fresh_micros=None if drawing.seed is not None else self._rules.cache_seconds * MICROS_PER_SECOND,
             owner=self._replica_id,
             labels=submission.labels,

@@ -22,7 +22,8 @@ SWITCHES_KEY: Final = "switches"
 """The key of `Hints` that says: a switch was set."""
 
 _Key = tuple[SwitchScope, str]
-_EVERYTHING: Final[_Key] = (SwitchScope.DISPATCH, "")
+_TAKE_NOTHING_NEW: Final = frozenset({SwitchState.DRAIN, SwitchState.OFF})
+_SEND_NOTHING: Final = frozenset({SwitchState.OFF})
 
 
 def scope_text(switch: Switch) -> str:
@@ -104,25 +105,24 @@ class SwitchBoard:
 
     # -- what new requests are told
 
-    def refusal(self, project: str) -> Paused | None:
-        """Why nothing new is taken from this project, if that is so."""
-        found = self._first((_EVERYTHING, (SwitchScope.PROJECT, project)))
-        return paused(found) if found is not None else None
+    def against(self, provider: str, route: str, project: str) -> Switch | None:
+        """What keeps new work of this project from this route; the widest switch first."""
+        return self._first(_keys(provider, route, project), _TAKE_NOTHING_NEW)
 
-    def against(self, provider: str, route: str) -> Switch | None:
-        """What keeps new work from this route: its own switch or its provider's."""
-        return self._first(_of_route(provider, route))
+    def is_off_for_all(self, provider: str, route: str) -> bool:
+        """Whether nobody may have new work done by this route, whatever the project."""
+        return self.against(provider, route, "") is not None
 
     def narrow(
         self, project: str, routes: tuple[PlannedRoute, ...], refused: LightmeterError | None
     ) -> tuple[tuple[PlannedRoute, ...], LightmeterError | None]:
         """The routes of a plan that are in use, and with none left why: Paused where a switch is the cause."""
-        whole = self.refusal(project)
-        if whole is not None:
-            return (), whole
-        if not self._switches or not routes:
+        if not self._switches:
             return routes, refused
-        against = [self.against(one.provider, one.route) for one in routes]
+        whole = self._first(_keys_of_all(project), _TAKE_NOTHING_NEW)
+        if whole is not None:
+            return (), paused(whole)
+        against = [self.against(one.provider, one.route, project) for one in routes]
         kept = tuple(one for one, switch in zip(routes, against, strict=True) if switch is None)
         first = next((switch for switch in against if switch is not None), None)
         return kept, refused if kept or first is None else paused(first)
@@ -131,8 +131,7 @@ class SwitchBoard:
 
     def held_back(self, provider: str, route: str, project: str) -> Switch | None:
         """The switch that is OFF and keeps what was accepted from being dispatched; None lets it go."""
-        keys = (_EVERYTHING, (SwitchScope.PROJECT, project), *_of_route(provider, route))
-        return self._first(keys, (SwitchState.OFF,))
+        return self._first(_keys(provider, route, project), _SEND_NOTHING)
 
     async def wait_until_on(self, provider: str, route: str, project: str, seconds_max: float) -> bool:
         """Wait until nothing holds this dispatch back. False when it is still held back after so many seconds."""
@@ -144,12 +143,8 @@ class SwitchBoard:
             await self._clock.sleep(min(switches_look_seconds, left))
         return True
 
-    def _first(
-        self, keys: Iterable[_Key], states: tuple[SwitchState, ...] = (SwitchState.DRAIN, SwitchState.OFF)
-    ) -> Switch | None:
-        if not self._switches:
-            return None
-        for key in keys:
+    def _first(self, keys: Iterable[_Key], states: frozenset[SwitchState]) -> Switch | None:
+        for key in keys if self._switches else ():
             switch = self._switches.get(key)
             if switch is not None and switch.state in states and self._lasts(switch):
                 return switch
@@ -159,5 +154,13 @@ class SwitchBoard:
         return switch.expires_at is None or switch.expires_at > self._clock.now()
 
 
-def _of_route(provider: str, route: str) -> tuple[_Key, _Key]:
-    return (SwitchScope.PROVIDER, provider), (SwitchScope.ROUTE, f"{provider}/{route}")
+def _keys_of_all(project: str) -> tuple[_Key, ...]:
+    return (SwitchScope.DISPATCH, ""), (SwitchScope.PROJECT, project)
+
+
+def _keys(provider: str, route: str, project: str) -> tuple[_Key, ...]:
+    return (
+        *_keys_of_all(project),
+        (SwitchScope.PROVIDER, provider),
+        (SwitchScope.ROUTE, f"{provider}/{route}"),
+    )

@@ -14,6 +14,7 @@ from lightmeter.v1 import (
     ledger_service_pb2,
     model_service_pb2,
     money_pb2,
+    operator_service_pb2,
 )
 
 from service.domain.commands import CacheMode, CancelOutcome
@@ -21,8 +22,9 @@ from service.domain.drawing import Background, ImageFormat, Operation, Quality, 
 from service.domain.errors import Reason
 from service.domain.exchange import Health
 from service.domain.failure import Fault, RetryAdvice
+from service.domain.oversight import SwitchState
 from service.domain.price import Certainty
-from service.domain.records import Grade, JobState, Origin, Period, TransferKind
+from service.domain.records import AttemptState, Grade, JobState, Origin, Period, TransferKind
 
 E = TypeVar("E", bound=Enum)
 
@@ -59,6 +61,11 @@ CERTAINTIES: Final = numbers(model_service_pb2.PriceCertainty, "PRICE_CERTAINTY_
 HEALTHS: Final = numbers(model_service_pb2.RouteHealth, "ROUTE_HEALTH_", Health)
 TRANSFER_KINDS: Final = numbers(ledger_service_pb2.TransferKind, "TRANSFER_KIND_", TransferKind)
 BUDGET_WINDOWS: Final = numbers(ledger_service_pb2.BudgetWindow, "BUDGET_WINDOW_", Period)
+SWITCH_STATES: Final = numbers(operator_service_pb2.SwitchState, "SWITCH_STATE_", SwitchState)
+# What only holds money was not dispatched, so the wire has no word for it.
+ATTEMPT_STATES: Final = numbers(
+    operator_service_pb2.AttemptState, "ATTEMPT_STATE_", AttemptState, AttemptState.HELD
+)
 
 FAULTS: Final[Numbers[Fault]] = {
     **numbers(job_pb2.Fault, "FAULT_", Fault, Fault.NONE),

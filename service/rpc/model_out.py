@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
@@ -19,6 +19,8 @@ from service.rpc.money_out import money, price_snapshot
 
 Healths = Mapping[str, RouteHealth]
 """What this replica has met of each provider, by the provider's name."""
+SwitchedOff = Callable[[str, str], bool]
+"""Whether a switch takes a route, by provider and name, out of use for everybody."""
 
 _JSON_SCHEMA: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -38,15 +40,18 @@ def model_message(model: Model) -> pb.Model:
     )
 
 
-def put_health(message: pb.Model, healths: Healths) -> pb.Model:
+def put_health(message: pb.Model, healths: Healths, switched_off: SwitchedOff) -> pb.Model:
     """The same model with the health of its routes at this moment."""
     for route in message.routes:
-        route.health = health_of(healths, route.provider, route.endpoint)
+        off = switched_off(route.provider, route.name)
+        route.health = health_of(healths, route.provider, route.endpoint, off=off)
     return message
 
 
-def health_of(healths: Healths, provider: str, endpoint: str) -> Any:
-    """The health of a route; unspecified where its provider is not set up here."""
+def health_of(healths: Healths, provider: str, endpoint: str, *, off: bool) -> Any:
+    """The health of a route; unspecified where its provider is not set up here. `off`: an operator's switch has it."""
+    if off:
+        return pb.ROUTE_HEALTH_DISABLED
     known = healths.get(provider)
     return pb.ROUTE_HEALTH_UNSPECIFIED if known is None else enums.HEALTHS[known.health(endpoint)]
 

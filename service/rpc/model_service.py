@@ -14,7 +14,7 @@ from service.domain.drawing import EditInputs
 from service.domain.errors import FieldInvalid
 from service.ports import Clock
 from service.rpc.identity import Callers
-from service.rpc.model_out import Healths, model_message, put_health
+from service.rpc.model_out import Healths, SwitchedOff, model_message, put_health
 from service.rpc.paging import Cursor
 from service.rpc.quote_inputs import QuoteInputs
 from service.rpc.quote_out import quote_message
@@ -43,6 +43,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         quotes: QuotesRequests,
         inputs: QuoteInputs,
         healths: Healths,
+        switched_off: SwitchedOff,
         clock: Clock,
     ) -> None:
         self._callers = callers
@@ -50,6 +51,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         self._quotes = quotes
         self._inputs = inputs
         self._healths = healths
+        self._switched_off = switched_off
         self._clock = clock
         self._models = {name: model_message(model) for name, model in sorted(catalog.models.items())}
 
@@ -62,7 +64,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         shown = names[: cursor.size]
         response = pb.ListModelsResponse(catalog_version=self._catalog.version)
         for name in shown:
-            put_health(self._models[name], self._healths)
+            put_health(self._models[name], self._healths, self._switched_off)
             response.models.append(self._models[name])
         if len(names) > cursor.size:
             response.next_page_token = cursor.token([shown[-1]])
@@ -74,9 +76,8 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         if not request.name:
             raise FieldInvalid.of("name", "must not be empty", limit=1, actual=0)
         message = self._models[self._catalog.resolve(request.name, "name").name]
-        return pb.GetModelResponse(
-            model=put_health(message, self._healths), catalog_version=self._catalog.version
-        )
+        model = put_health(message, self._healths, self._switched_off)
+        return pb.GetModelResponse(model=model, catalog_version=self._catalog.version)
 
     async def Quote(self, request: pb.QuoteRequest, context: Any) -> pb.QuoteResponse:
         """What a request would cost if it were sent now."""

@@ -58,7 +58,7 @@ def _route(route: QuotedRoute, model: Model, healths: Healths) -> pb.QuotedRoute
         eligible=route.planned is not None,
         exclusions=[_exclusion(*cause) for cause in route.causes],
         certainty=pb.PRICE_CERTAINTY_UNKNOWN,
-        health=health_of(healths, route.provider, route.endpoint),
+        health=health_of(healths, route.provider, route.endpoint, off=_is_off(route)),
         explanation=_explanation(route),
     )
     known = model.route(route.provider, route.route)
@@ -83,7 +83,13 @@ def _exclusion(reason: str, field: str, text: str) -> pb.Exclusion:
     return pb.Exclusion(reason=number, field=field, message=cut(text))
 
 
+def _is_off(route: QuotedRoute) -> bool:
+    return any(reason == Reason.PAUSED.value for reason, _, _ in route.causes)
+
+
 def _explanation(route: QuotedRoute) -> str:
+    if _is_off(route):
+        return "switched off by an operator"
     if route.planned is None:
         return "can't take this request"
     return "lowest ceiling" if route.rank == 1 else "tried if the ones before refuse the request"

@@ -23,6 +23,9 @@ from service.catalog.loader import load_catalog
 from service.clock import SystemClock, SystemDice
 from service.core.budgeting import Budgets
 from service.core.export import FocusExport
+from service.core.oversee import Oversight
+from service.core.switches import SwitchBoard
+from service.domain.absence import AbsenceRule
 from service.domain.catalog import Catalog
 from service.metrics import Metrics
 from service.rpc.identity import Callers, NamedProjects
@@ -45,11 +48,21 @@ from tests.rpc.fakes import (
     FakeSubmissions,
     FakeWatches,
 )
-from tests.support.memory_reads import MemoryReader
+from tests.support.memory_reads import MemoryOperators, MemoryReader
 from tests.support.memory_store import MemoryStore
 
 CALL_SECONDS = 5.0
 CATALOG: Catalog = load_catalog(sandbox=True)
+ABSENCES = {
+    "fal": AbsenceRule(
+        settle_seconds=900,
+        waits=True,
+        scans=2,
+        scan_gap_seconds=60,
+        within_seconds=None,
+        dispatch_again=False,
+    )
+}
 
 
 @dataclass
@@ -73,6 +86,8 @@ class Rig:
         self.metrics = Metrics(CollectorRegistry())
         self.store = MemoryStore(clock)
         self.store_reader = MemoryReader(self.store, clock)
+        self.operators = MemoryOperators(self.store, clock)
+        self.switches = SwitchBoard(self.operators, self.store.hints, clock, self.log)
         receipts = Receipts(self.ledger, self.blobs)
         self.server = GrpcServer(
             address="127.0.0.1:0",
@@ -91,6 +106,7 @@ class Rig:
                 quotes=self.quotes,
                 inputs=QuoteInputs(self.jobs, FakePictures()),
                 healths={"fal": self.health},
+                switched_off=self.switches.is_off_for_all,
                 clock=clock,
             ),
             ledger=LedgerService(
@@ -103,7 +119,21 @@ class Rig:
                 focus=FocusExport(self.ledger),
                 clock=clock,
             ),
-            operator=OperatorService(callers=self.callers),
+            operator=OperatorService(
+                callers=self.callers,
+                oversight=Oversight(
+                    store=self.store,
+                    reader=self.operators,
+                    board=self.switches,
+                    hints=self.store.hints,
+                    catalog=CATALOG,
+                    absences=ABSENCES,
+                    dice=SystemDice(clock.now),
+                ),
+                reader=self.operators,
+                jobs=self.jobs,
+                clock=clock,
+            ),
             metrics=self.metrics,
             clock=clock,
             dice=SystemDice(clock.now),

@@ -16,6 +16,7 @@ from service.core.requests import Submission, Submitted
 from service.core.run import RenderRun
 from service.core.runner import Runner
 from service.core.submit import Submissions, SubmitRules
+from service.core.switches import SwitchBoard
 from service.core.watch import Watches
 from service.domain.drawing import Drawing
 from service.domain.failure import Failure
@@ -25,6 +26,7 @@ from service.metrics import Metrics
 from tests.support.books import faults
 from tests.support.clock import FakeClock, SeededDice, settle
 from tests.support.fake_provider import FakeBlobs, FakeDownloads, FakeLog, FakePictures, FakeProvider
+from tests.support.memory_reads import MemoryOperators
 from tests.support.memory_store import MemoryReader, MemoryStore
 
 Answer = TypeVar("Answer")
@@ -88,6 +90,8 @@ class Rig(Sight):
         self.feed = LogFeed()
         self.log = FakeLog()
         self.metrics = Metrics(CollectorRegistry())
+        self.operators = MemoryOperators(self.store, self.clock)
+        self.switches = SwitchBoard(self.operators, self.store.hints, self.clock, self.log)
         self.context = RunContext(
             store=self.store,
             jobs=self.jobs,
@@ -99,6 +103,7 @@ class Rig(Sight):
             pictures=self.pictures,
             downloads=self.downloads,
             hints=self.store.hints,
+            switches=self.switches,
             feed=self.feed,
             clock=self.clock,
             dice=self.dice,
@@ -115,6 +120,7 @@ class Rig(Sight):
             store=self.store,
             jobs=self.jobs,
             preparer=Preparer(CATALOG),
+            switches=self.switches,
             inputs=Inputs(self.jobs, self.blobs, self.pictures, self.downloads, self.clock),
             blobs=self.blobs,
             runner=self.runner,

@@ -23,7 +23,7 @@ def rig() -> Rig:
 
 async def quote(rig: Rig, **changes: Any) -> Quote:
     """A quote of a request; nothing is written by it."""
-    quotes = Quotes(CATALOG, rig.jobs, rig.jobs, rig.clock)  # type: ignore[arg-type]  # budgets are all it reads
+    quotes = Quotes(CATALOG, rig.jobs, rig.jobs, rig.switches, rig.clock)  # type: ignore[arg-type]  # budgets are all it reads
     before = rig.store.tables.image()
     found = await quotes.quote(rig.asked(**changes))
     assert before == rig.store.tables.image()
