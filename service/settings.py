@@ -1,4 +1,4 @@
-"""What can be chosen from outside: environment variables, and one YAML file of budgets and rules.
+"""What can be chosen from outside: environment variables, one of which names the file of `service.rules`.
 
 The only place that reads the environment. Everything is checked before anything starts, and a mistake is
 named by the variable or the place in the file, never with a secret in it. Without any setting the service
@@ -13,22 +13,11 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-import yaml
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -37,11 +26,18 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from service.domain import limits
-from service.domain.money import NANOS_MAX, NANOS_PER_USD
+from service.rules import CONFIG_BYTES_MAX, PREFIX, Rules, SettingsInvalid, read_rules, sentence
 
-PREFIX: Final = "LIGHTMETER_"
-CONFIG_BYTES_MAX: Final = 1024 * 1024
+__all__ = [
+    "CONFIG_BYTES_MAX",
+    "Address",
+    "Bucket",
+    "Configuration",
+    "Rules",
+    "Settings",
+    "SettingsInvalid",
+    "load",
+]
 
 _PORT_MAX: Final = 65_535
 _URL_SECONDS_MAX: Final = 604_800  # S3 and R2 sign nothing for longer
@@ -49,17 +45,6 @@ _URL_SECONDS_MAX: Final = 604_800  # S3 and R2 sign nothing for longer
 _READ_BY_OTHERS: Final = frozenset(
     f"{PREFIX}{name}" for name in ("ADDRESS", "API_KEY", "PROJECT", "REQUIRE_ALL")
 )
-_USD: Final = re.compile(r"\d{1,10}(\.\d{1,9})?")
-
-
-class SettingsInvalid(Exception):
-    """The settings cannot be used. One line per mistake, each beginning with the variable or the place in
-    the file.
-    """
-
-    def __init__(self, lines: Iterable[str]) -> None:
-        self.lines = tuple(lines)
-        super().__init__("\n".join(self.lines))
 
 
 # ---------------------------------------------------------------- values
@@ -111,75 +96,9 @@ def _database_url(value: SecretStr) -> SecretStr:
     return SecretStr(url)
 
 
-def _usd_nanos(value: object) -> object:
-    """An exact amount in dollars, as text: YAML would read `0.10` as a binary fraction."""
-    text = value if isinstance(value, str) else str(value) if type(value) is int else ""
-    if not _USD.fullmatch(text):
-        raise ValueError('write dollars in quotes, with at most nine decimals, such as "25.00"')
-    nanos = int(Decimal(text) * NANOS_PER_USD)
-    if nanos > NANOS_MAX:
-        raise ValueError("is more than the ledger can hold")
-    return nanos
-
-
 BoundAddress = Annotated[Address, NoDecode, BeforeValidator(_address)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
-UsdNanos = Annotated[int, BeforeValidator(_usd_nanos)]
 AccountId = Annotated[str, Field(pattern=r"^[0-9a-zA-Z]+$")]
-LabelKey = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.-]{0,62}$")]
-Project = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
-
-
-# ---------------------------------------------------------------- the file
-
-
-class _Strict(BaseModel):
-    """A part of the file: unknown keys are mistakes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class LabelMatch(_Strict):
-    """A budget counts only jobs with this label."""
-
-    key: LabelKey
-    value: str = Field(min_length=1, max_length=limits.label_value_bytes_max)
-
-
-class BudgetRule(_Strict):
-    """One budget: who pays, over which UTC window, how much, and whether more is refused or only reported."""
-
-    project: Project
-    label: LabelMatch | None = None
-    window: Literal["day", "month", "total"]
-    limit_nanos: UsdNanos = Field(alias="limit_usd")
-    enforcement: Literal["hard", "soft"] = "hard"
-    alert_percents: tuple[Annotated[int, Field(ge=1, le=1000)], ...] = (50, 80, 100)
-
-
-class Rules(_Strict):
-    """What the file says. An absent file is the same as an empty one."""
-
-    budgets: tuple[BudgetRule, ...] = ()
-    required_labels: dict[Project, tuple[LabelKey, ...]] = {}
-    """Project → labels that its requests must carry."""
-    reporting_labels: dict[
-        Project, Annotated[tuple[LabelKey, ...], Field(max_length=limits.reporting_labels_count_max)]
-    ] = {}
-    """Project → labels by which its costs can be summed, from the day on which a key is named."""
-    cache_ttl_seconds: Annotated[int, Field(ge=0, le=10 * 365 * 24 * 3600)] = limits.cache_seconds_default
-    """How long a picture drawn without a seed answers equal requests."""
-
-    @model_validator(mode="after")
-    def _budgets_differ(self) -> Self:
-        seen: set[tuple[str, str, str, str]] = set()
-        for budget in self.budgets:
-            label = (budget.label.key, budget.label.value) if budget.label else ("", "")
-            key = (budget.project, *label, budget.window)
-            if key in seen:
-                raise ValueError(f"two budgets of {budget.project} count the same {budget.window}")
-            seen.add(key)
-        return self
 
 
 # ---------------------------------------------------------------- the environment
@@ -314,7 +233,7 @@ def load(environment: Mapping[str, str] | None = None) -> Configuration:
     mistakes = [*_bucket_mistakes(settings), *_provider_mistakes(settings), *_open_doors(settings)]
     if mistakes:
         raise SettingsInvalid(mistakes)
-    rules = Rules() if settings.config is None else _read_rules(settings.config)
+    rules = Rules() if settings.config is None else read_rules(settings.config)
     return Configuration(settings, rules, tuple(_unread(environment)))
 
 
@@ -333,11 +252,7 @@ def _variable_lines(error: ValidationError) -> Iterable[str]:
     for mistake in error.errors(include_input=False, include_url=False, include_context=False):
         name = str(mistake["loc"][0])
         variable = f"{PREFIX}{name.upper()}" if name in Settings.model_fields else name
-        yield f"{variable}: {_sentence(mistake['msg'])}"
-
-
-def _sentence(message: str) -> str:
-    return message.removeprefix("Value error, ")
+        yield f"{variable}: {sentence(mistake['msg'])}"
 
 
 def _bucket_mistakes(settings: Settings) -> Iterable[str]:
@@ -375,26 +290,3 @@ def _unread(environment: Mapping[str, str]) -> Iterable[str]:
         if name.startswith(PREFIX) and name not in known:
             near = difflib.get_close_matches(name, known, 1)
             yield f"{name}: nothing reads it" + (f"; did you mean {near[0]}?" if near else "")
-
-
-def _read_rules(path: Path) -> Rules:
-    try:
-        with path.open("rb") as file:
-            text = file.read(CONFIG_BYTES_MAX + 1)
-        if len(text) > CONFIG_BYTES_MAX:
-            raise SettingsInvalid([f"{path}: is larger than {CONFIG_BYTES_MAX:,} bytes"])
-        content = yaml.safe_load(text)
-    except OSError as error:
-        raise SettingsInvalid([f"{PREFIX}CONFIG: {path}: {error.strerror}"]) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsInvalid([f"{path}: is not YAML: {' '.join(str(error).split())}"]) from None
-    if content is None:
-        return Rules()
-    try:
-        return Rules.model_validate(content)
-    except ValidationError as error:
-        mistakes = error.errors(include_input=False, include_url=False, include_context=False)
-        raise SettingsInvalid(
-            f"{path}: {'.'.join(map(str, mistake['loc'])) or 'the file'}: {_sentence(mistake['msg'])}"
-            for mistake in mistakes
-        ) from None
