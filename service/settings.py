@@ -70,6 +70,11 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+def host_of(url: str) -> Address:
+    """The host of an address on the web, to be asked whether it is this machine."""
+    return Address(urlsplit(url).hostname or "", 0)
+
+
 def _address(value: object) -> object:
     if not isinstance(value, str):
         return value
@@ -117,7 +122,7 @@ class Settings(BaseSettings):
     grpc_address: BoundAddress = Address("127.0.0.1", 50051)
     http_address: BoundAddress = Address("127.0.0.1", 8080)
     public_url: HttpUrl | None = None
-    """How the outside reaches the HTTP door: for webhooks and local pictures. None: polling, and loopback."""
+    """How the outside reaches the HTTP door: for webhooks and local pictures. None: polling alone, and loopback."""
     allow_open: bool = False
     config: Path | None = None
     """The YAML file."""
@@ -137,6 +142,7 @@ class Settings(BaseSettings):
     fal_queue_url: HttpUrl | None = None
     fal_rest_url: HttpUrl | None = None
     fal_cdn_url: HttpUrl | None = None
+    fal_api_url: HttpUrl | None = None
     replicate_url: HttpUrl | None = None
 
     fal_key: SecretStr | None = Field(None, validation_alias="FAL_KEY")
@@ -230,7 +236,12 @@ def load(environment: Mapping[str, str] | None = None) -> Configuration:
         settings = Settings(**_Environment(environment)())
     except ValidationError as error:
         raise SettingsInvalid(_variable_lines(error)) from None
-    mistakes = [*_bucket_mistakes(settings), *_provider_mistakes(settings), *_open_doors(settings)]
+    mistakes = [
+        *_bucket_mistakes(settings),
+        *_provider_mistakes(settings),
+        *_public_mistakes(settings),
+        *_open_doors(settings),
+    ]
     if mistakes:
         raise SettingsInvalid(mistakes)
     rules = Rules() if settings.config is None else read_rules(settings.config)
@@ -270,6 +281,27 @@ def _bucket_mistakes(settings: Settings) -> Iterable[str]:
 def _provider_mistakes(settings: Settings) -> Iterable[str]:
     if not settings.providers:
         yield f"{PREFIX}SANDBOX: off, and neither FAL_KEY nor REPLICATE_API_TOKEN is set: no provider is left"
+
+
+def _public_mistakes(settings: Settings) -> Iterable[str]:
+    """A real provider sends webhooks to https only; without them its requests would wait for the slow safety net."""
+    url = settings.public_url
+    if url is None or url.startswith("https://") or host_of(url).is_loopback:
+        return
+    for name, key, played, asked in (
+        ("FAL_KEY", settings.fal_key, settings.fal_sandboxed, settings.fal_queue_url),
+        (
+            "REPLICATE_API_TOKEN",
+            settings.replicate_api_token,
+            settings.replicate_sandboxed,
+            settings.replicate_url,
+        ),
+    ):
+        if key is not None and not played and (asked is None or not host_of(asked).is_loopback):
+            yield (
+                f"{PREFIX}PUBLIC_URL: begins with http://, and {name} is set: providers send webhooks to https:// "
+                f"addresses only. Put a proxy that ends TLS before the HTTP door, or leave it out to poll"
+            )
 
 
 def _open_doors(settings: Settings) -> Iterable[str]:

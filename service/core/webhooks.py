@@ -56,6 +56,10 @@ class Late(Protocol):
         """Fetch it in the background; False when that is done already or has to wait for a later look."""
         ...
 
+    def follow_superseded(self, attempt: Attempt) -> bool:
+        """The same for one beside which a newer attempt of the same render runs."""
+        ...
+
 
 class Webhooks:
     """The use case of the HTTP door. MAY be called concurrently; a cancelled call leaves what it had committed."""
@@ -119,8 +123,11 @@ class Webhooks:
             if attempt.provider_id is None:
                 self._log.error("webhook_id_taken", attempt=attempt.id, request=notice.provider_id)
                 return Took.UNKNOWN
-        if render.state in RENDER_FINAL or newest.id != attempt.id:
+        if render.state in RENDER_FINAL:
             self._late.begin(attempt)
+            return Took.LATE
+        if newest.id != attempt.id:
+            self._late.follow_superseded(attempt)
             return Took.LATE
         self._hints.publish((poke_key(render.id),))
         return Took.BOUND
