@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lightmeter.cli import drawing_commands, looking_commands
+from lightmeter.cli import cost_commands, drawing_commands, finance_commands, looking_commands
 from lightmeter.cli.session import Session
 
 
@@ -43,10 +43,15 @@ def build() -> typer.Typer:
         looking_commands.job,
         looking_commands.cancel,
         looking_commands.models,
-        looking_commands.costs,
-        looking_commands.receipt,
         looking_commands.explain,
+        cost_commands.costs,
+        cost_commands.receipt,
+        finance_commands.statement,
+        finance_commands.reconciliations,
+        finance_commands.discrepancies,
     ):
         app.command()(command)
     app.command("get", hidden=True)(looking_commands.job)
+    app.add_typer(finance_commands.budget_commands(), name="budget")
+    app.add_typer(finance_commands.export_commands(), name="export")
     return app

@@ -81,6 +81,14 @@ def signed(amount: Money) -> str:
     return f"+{amount}" if amount.nanos > 0 else str(amount)
 
 
+def bar(value: int, most: int, characters: int) -> str:
+    """A bar of up to so many characters, to an eighth of one; nothing for what is not above 0."""
+    if value <= 0 or most <= 0:
+        return ""
+    whole, part = divmod(value * characters * 8 // most, 8)
+    return "█" * whole + " ▏▎▍▌▋▊▉"[part].strip() or "▏"
+
+
 def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
     """Aligned text; the columns in `right` are aligned there."""
     if not rows:
