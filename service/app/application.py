@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 
 from service.app.doors import Doors, open_doors
-from service.app.interim import operator_reader
+from service.app.interim import operator_reader, work_reader
 from service.app.meters import ProviderMeter, StoreMeter, watch_breakers
 from service.app.parts import offered, open_outside
 from service.catalog.loader import CatalogInvalid, load_catalog
@@ -15,6 +15,7 @@ from service.core.budget_rules import apply_budgets
 from service.core.budgeting import BudgetLine, Budgets
 from service.core.context import RunContext
 from service.core.housekeeping import deadlines, heartbeats, loop_lag
+from service.core.late import LateResults, late_looks
 from service.core.logfeed import LogFeed
 from service.core.recover import recovery
 from service.core.run import RenderRun
@@ -94,9 +95,9 @@ class Application:
         context = RunContext(
             store=database.store,
             jobs=database.jobs,
-            work=database.jobs,
+            work=work_reader(database),
             providers=outside.providers,
-            records={},
+            records=outside.records,
             catalog=catalog,
             blobs=outside.blobs,
             pictures=outside.pictures,
@@ -109,10 +110,13 @@ class Application:
             log=get_logger("run"),
             metrics=metrics,
             tag=partial(fingerprint_tag, _log_secret(settings, dice)),
+            webhooks_on=outside.webhooks_on,
         )
-        self._runner = await self._start_work(context, replica_id)
+        late = LateResults(context)
+        self._stack.push_async_callback(late.stop)
+        self._runner = await self._start_work(context, late, replica_id)
         self._doors = await open_doors(
-            self._configuration, context, self._runner, database, outside, replica_id
+            self._configuration, context, self._runner, late, database, outside, replica_id
         )
         self._stack.push_async_callback(self._doors.stop)
         self.facts = {
@@ -141,7 +145,7 @@ class Application:
         await apply_budgets(Budgets(database.store, database.ledger, dice), _budget_lines(rules))
         return database
 
-    async def _start_work(self, context: RunContext, replica_id: str) -> Runner:
+    async def _start_work(self, context: RunContext, late: LateResults, replica_id: str) -> Runner:
         """The renders of this replica, and what runs beside the requests."""
         run = RenderRun(context)
         runner = Runner(run.run, get_logger("runner"), unstored=lambda: run.unstored_count)
@@ -153,6 +157,7 @@ class Application:
             deadlines(store, context.jobs, clock, log),
             loop_lag(context.metrics, clock, log),
             recovery(store, context.jobs, runner, replica_id, clock, log, context.metrics),
+            late_looks(late, context),
         ):
             await duty.start()
             self._stack.push_async_callback(duty.stop)

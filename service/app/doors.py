@@ -12,6 +12,7 @@ from service.core.cancel import Cancellations
 from service.core.context import RunContext
 from service.core.export import FocusExport
 from service.core.inputs import Inputs
+from service.core.late import LateResults
 from service.core.ledger_page import families
 from service.core.oversee import Oversight
 from service.core.prepare import Preparer
@@ -19,6 +20,7 @@ from service.core.quote import Quotes
 from service.core.runner import Runner
 from service.core.submit import Submissions, SubmitRules
 from service.core.watch import Watches
+from service.core.webhooks import Webhooks
 from service.database.open import Database
 from service.domain.errors import LightmeterError
 from service.log import get_logger
@@ -65,13 +67,14 @@ async def open_doors(
     configuration: Configuration,
     context: RunContext,
     runner: Runner,
+    late: LateResults,
     database: Database,
     outside: Outside,
     replica_id: str,
 ) -> Doors:
     """Build the use cases, put the doors before them, and listen."""
     settings = configuration.settings
-    http = _http(configuration, context, database, outside)
+    http = _http(configuration, context, late, database, outside)
     await http.start()
     if isinstance(outside.bucket, FolderBlobs):
         outside.bucket.served_at(f"{settings.public_url or http.url}/assets")
@@ -85,7 +88,11 @@ async def open_doors(
 
 
 def _http(
-    configuration: Configuration, context: RunContext, database: Database, outside: Outside
+    configuration: Configuration,
+    context: RunContext,
+    late: LateResults,
+    database: Database,
+    outside: Outside,
 ) -> HttpServer:
     async def ledger() -> Sequence[Family]:
         return families(await database.ledger.snapshot())
@@ -98,8 +105,22 @@ def _http(
 
     address = configuration.settings.http_address
     assets = outside.bucket if isinstance(outside.bucket, FolderBlobs) else None
-    sources = Sources(context.metrics.expose, ledger, readiness, assets)
+    webhooks = _webhooks(context, late, outside) if outside.checks else None
+    sources = Sources(context.metrics.expose, ledger, readiness, assets, webhooks)
     return HttpServer(sources, host=address.host, port=address.port)
+
+
+def _webhooks(context: RunContext, late: LateResults, outside: Outside) -> Webhooks:
+    return Webhooks(
+        checks=outside.checks,
+        work=context.work,
+        store=context.store,
+        hints=context.hints,
+        late=late,
+        clock=context.clock,
+        log=get_logger("webhooks"),
+        metrics=context.metrics,
+    )
 
 
 async def _answers(question: Awaitable[None]) -> bool:

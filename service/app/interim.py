@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 from service.database.open import Database
 from service.domain.oversight import Switch
 from service.domain.queries import AttemptQuery, AuditPage, AuditQuery, OpenAttempt
-from service.ports import OperatorReader
+from service.ports import OperatorReader, WorkReader
 
 
 class _Nothing:
@@ -29,3 +31,9 @@ def operator_reader(database: Database) -> OperatorReader:
     """The database's own reader, or one that knows nothing."""
     found: OperatorReader = getattr(database, "oversight", None) or _Nothing()
     return found
+
+
+def work_reader(database: Database) -> WorkReader:
+    """The database's own reader of what is to be done."""
+    found: Any = getattr(database, "work", None) or database.jobs
+    return cast(WorkReader, found)

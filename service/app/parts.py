@@ -5,31 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
-from urllib.parse import urlsplit
 
+from service.app.accounts import accounts
 from service.app.meters import ProviderMeter
 from service.domain.catalog import Catalog
 from service.metrics import Metrics
-from service.ports import Blobs, Clock, Downloads, Pictures, Provider
+from service.ports import Blobs, Clock, Downloads, Pictures, Provider, ProviderRecords, WebhookCheck
 from service.providers.breaker import Breaker
 from service.providers.downloads import HttpDownloads
-from service.providers.fal import FalProvider
 from service.providers.metered import Metered
-from service.providers.replicate import ReplicateProvider
 from service.providers.sandbox_process import SandboxAddress, SandboxProcess
 from service.providers.wire import trust
-from service.settings import Address, Settings
+from service.settings import Settings, host_of
 from service.storage.folder import FolderBlobs
 from service.storage.metered import MeteredBlobs
 from service.storage.pictures import PillowPictures
 from service.storage.s3 import S3Blobs, S3Options
-
-_FAL_QUEUE_URL = "https://queue.fal.run"
-_FAL_REST_URL = "https://rest.fal.ai"
-_FAL_CDN_URL = "https://v3.fal.media"
-_REPLICATE_URL = "https://api.replicate.com"
-_SANDBOX_FAL_KEY = "sandbox:key"
-_SANDBOX_REPLICATE_TOKEN = "sandbox"  # noqa: S105 -- the sandbox takes any; it is no secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +29,9 @@ class Outside:
 
     providers: Mapping[str, Provider]
     breakers: Mapping[str, Breaker]
+    records: Mapping[str, ProviderRecords]
+    checks: Mapping[str, WebhookCheck]
+    """Of the webhooks of those providers that were told where to send them."""
     blobs: Blobs
     bucket: FolderBlobs | S3Blobs
     pictures: Pictures
@@ -47,6 +41,11 @@ class Outside:
     played: frozenset[str]
     """Which providers the sandbox plays."""
     stack: AsyncExitStack
+
+    @property
+    def webhooks_on(self) -> bool:
+        """Whether every provider sends webhooks: then polling is only a safety net."""
+        return self.checks.keys() == self.providers.keys()
 
     async def close(self) -> None:
         """End everything, in the opposite order of its start."""
@@ -58,10 +57,10 @@ async def open_outside(settings: Settings, clock: Clock, metrics: Metrics, meter
     stack = AsyncExitStack()
     try:
         sandbox = await _sandbox(settings, stack)
-        raw, described = _providers(settings, clock, sandbox)
-        breakers = {name: Breaker(Metered(one, meter), clock) for name, one in raw.items()}
-        for one in raw.values():
+        known = accounts(settings, clock, sandbox)
+        for one in known.values():
             stack.push_async_callback(one.close)
+        breakers = {name: Breaker(Metered(one.provider, meter), clock) for name, one in known.items()}
         bucket, pictures_in = _bucket(settings, clock, reached_by_providers=sandbox is None)
         stack.push_async_callback(bucket.close)
         pictures = PillowPictures()
@@ -76,12 +75,14 @@ async def open_outside(settings: Settings, clock: Clock, metrics: Metrics, meter
     return Outside(
         providers=breakers,
         breakers=breakers,
+        records={name: one.records for name, one in known.items()},
+        checks={name: one.check for name, one in known.items() if one.webhooks_on},
         blobs=blobs,
         bucket=bucket,
         pictures=pictures,
         downloads=downloads,
         pictures_in=pictures_in,
-        described=described,
+        described=", ".join(one.described for one in known.values()),
         played=frozenset(
             name
             for name, sandboxed in (
@@ -97,7 +98,7 @@ async def open_outside(settings: Settings, clock: Clock, metrics: Metrics, meter
 def _on_loopback(settings: Settings) -> bool:
     """Whether a provider's address was set to this machine: then its pictures come from there too."""
     urls = (settings.fal_queue_url, settings.fal_rest_url, settings.fal_cdn_url, settings.replicate_url)
-    return any(Address(urlsplit(url).hostname or "", 0).is_loopback for url in urls if url)
+    return any(host_of(url).is_loopback for url in urls if url)
 
 
 async def _sandbox(settings: Settings, stack: AsyncExitStack) -> SandboxAddress | None:
@@ -109,48 +110,6 @@ async def _sandbox(settings: Settings, stack: AsyncExitStack) -> SandboxAddress 
     process = SandboxProcess(instant=settings.sandbox_instant, speed=settings.sandbox_speed)
     stack.push_async_callback(process.stop)
     return await process.start()
-
-
-def _providers(
-    settings: Settings, clock: Clock, sandbox: SandboxAddress | None
-) -> tuple[dict[str, FalProvider | ReplicateProvider], str]:
-    tls = trust()
-    found: dict[str, FalProvider | ReplicateProvider] = {}
-    words = []
-    if settings.fal_sandboxed and sandbox is not None:
-        found["fal"] = FalProvider(
-            _SANDBOX_FAL_KEY,
-            clock,
-            queue_url=f"{sandbox.fal_url}/queue",
-            rest_url=f"{sandbox.fal_url}/rest",
-            cdn_url=sandbox.fal_url,
-            tls=tls,
-        )
-        words.append("fal (sandbox: nothing is spent)")
-    elif settings.fal_key is not None:
-        found["fal"] = FalProvider(
-            settings.fal_key.get_secret_value(),
-            clock,
-            queue_url=settings.fal_queue_url or _FAL_QUEUE_URL,
-            rest_url=settings.fal_rest_url or _FAL_REST_URL,
-            cdn_url=settings.fal_cdn_url or _FAL_CDN_URL,
-            tls=tls,
-        )
-        words.append("fal")
-    if settings.replicate_sandboxed and sandbox is not None:
-        found["replicate"] = ReplicateProvider(
-            _SANDBOX_REPLICATE_TOKEN, clock, base_url=sandbox.replicate_url, tls=tls
-        )
-        words.append("Replicate (sandbox: nothing is spent)")
-    elif settings.replicate_api_token is not None:
-        found["replicate"] = ReplicateProvider(
-            settings.replicate_api_token.get_secret_value(),
-            clock,
-            base_url=settings.replicate_url or _REPLICATE_URL,
-            tls=tls,
-        )
-        words.append("Replicate")
-    return found, ", ".join(words)
 
 
 def _bucket(

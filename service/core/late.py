@@ -1,4 +1,4 @@
-"""What comes after the end: attempts whose render went on or ended without them, and which the provider may have done all the same.
+"""What comes after the end: attempts whose render went on or ended without them, and which the provider may have done after all.
 
 Their money is booked to the true amount, their pictures are kept and enter the cache; final jobs stay as they are. Webhooks bring
 them at once, and a slow look at the rows finds the others.
@@ -56,7 +56,7 @@ class _Next:
 
 
 class LateResults:
-    """Owns one task per attempt that is fetched aside, `late_count_max` at most. `stop` ends them; legal twice, and before use."""
+    """Owns one task per attempt that is fetched aside, `late_count_max` at most. `stop` ends them; legal twice and before use."""
 
     def __init__(self, context: RunContext, *, running_max: int = late_count_max) -> None:
         self._context = context
