@@ -47,6 +47,7 @@ from lightmeter.job import (
     Cancellation,
     Failure,
     Job,
+    JobEvent,
     JobRoute,
     LogLine,
     Notice,
@@ -65,6 +66,7 @@ from lightmeter.ledger import (
     Transfer,
 )
 from lightmeter.money import Money, usd
+from lightmeter.oversight import Attempt, AuditEvent, Switch
 from lightmeter.pictures import Picture
 from lightmeter.retry import NO_RETRY, RetryPolicy
 
@@ -74,7 +76,9 @@ __all__ = [
     "Asset",
     "AssetCorrupt",
     "AsyncClient",
+    "Attempt",
     "AttemptReceipt",
+    "AuditEvent",
     "AutoSize",
     "Budget",
     "BudgetExceeded",
@@ -97,6 +101,7 @@ __all__ = [
     "InternalError",
     "Job",
     "JobCancelled",
+    "JobEvent",
     "JobFailed",
     "JobRoute",
     "Latency",
@@ -127,6 +132,7 @@ __all__ = [
     "Size",
     "Statement",
     "StatementRow",
+    "Switch",
     "Timing",
     "Transfer",
     "TransportError",

@@ -11,10 +11,11 @@ from lightmeter.book_calls import BookCalls
 from lightmeter.connection import Connection
 from lightmeter.draw_calls import DrawCalls
 from lightmeter.finance_calls import FinanceCalls
+from lightmeter.operator_calls import OperatorCalls
 from lightmeter.retry import RetryPolicy
 
 
-class AsyncClient(DrawCalls, BookCalls, FinanceCalls):
+class AsyncClient(DrawCalls, BookCalls, FinanceCalls, OperatorCalls):
     """Lightmeter from asyncio.
 
     `address` is a gRPC target (`host:port`, `dns:///host:port`); by default LIGHTMETER_ADDRESS, else

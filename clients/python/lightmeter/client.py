@@ -66,8 +66,8 @@ def _stepping(
 class Client:
     """Lightmeter for code without asyncio: the calls of AsyncClient, each of which blocks until it is done.
 
-    `watch`, `list` and `transfers` are ordinary iterators. Read pictures with `client.read(asset)` or
-    `client.save(asset, path)`. It may be used from several threads. Callbacks run in the client's own thread
+    `watch`, `list`, `transfers`, `list_attempts` and `audit_events` are ordinary iterators. Read pictures with
+    `client.read(asset)` or `client.save(asset, path)`. It may be used from several threads. Callbacks run in the client's own thread
     and must not call the client. Use it with `with`, or call `close`.
     """
 
@@ -103,6 +103,11 @@ class Client:
     costs = _blocking(AsyncClient.costs)
     transfers = _stepping(AsyncClient.transfers)
     receipt = _blocking(AsyncClient.receipt)
+    list_attempts = _stepping(AsyncClient.list_attempts)
+    resolve_attempt = _blocking(AsyncClient.resolve_attempt)
+    set_switch = _blocking(AsyncClient.set_switch)
+    switches = _blocking(AsyncClient.switches)
+    audit_events = _stepping(AsyncClient.audit_events)
     budgets = _blocking(AsyncClient.budgets)
     set_budget = _blocking(AsyncClient.set_budget)
     delete_budget = _blocking(AsyncClient.delete_budget)

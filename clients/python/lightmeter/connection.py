@@ -18,7 +18,12 @@ import grpc
 from lightmeter.errors import WaitTimeout
 from lightmeter.retry import RetryPolicy
 from lightmeter.status import Verdict, verdict
-from lightmeter.v1 import image_service_pb2_grpc, ledger_service_pb2_grpc, model_service_pb2_grpc
+from lightmeter.v1 import (
+    image_service_pb2_grpc,
+    ledger_service_pb2_grpc,
+    model_service_pb2_grpc,
+    operator_service_pb2_grpc,
+)
 
 T = TypeVar("T")
 
@@ -79,6 +84,7 @@ class _Stubs:
     images: Any
     catalog: Any
     books: Any
+    operator: Any
 
 
 class Connection:
@@ -120,6 +126,11 @@ class Connection:
         """LedgerService's stub."""
         return self._opened().books
 
+    @property
+    def operator(self) -> Any:
+        """OperatorService's stub."""
+        return self._opened().operator
+
     def _opened(self) -> _Stubs:
         if self._stubs is None:
             if self._tls:
@@ -134,6 +145,7 @@ class Connection:
                 image_service_pb2_grpc.ImageServiceStub(channel),
                 model_service_pb2_grpc.ModelServiceStub(channel),
                 ledger_service_pb2_grpc.LedgerServiceStub(channel),
+                operator_service_pb2_grpc.OperatorServiceStub(channel),
             )
         return self._stubs
 

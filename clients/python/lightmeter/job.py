@@ -188,6 +188,16 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
+class JobEvent:
+    """Something unusual that happened to the job's render; `attempt_number` is 0 for the render as a whole."""
+
+    time: datetime | None
+    attempt_number: int
+    kind: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One accepted request: its state, its result and its cost.
 
@@ -212,6 +222,7 @@ class Job:
     fingerprint: str
     request_id: str
     notices: tuple[Notice, ...]
+    events: tuple[JobEvent, ...]
     create_time: datetime | None
     update_time: datetime | None
     finish_time: datetime | None
@@ -262,6 +273,10 @@ class Job:
             notices=tuple(
                 Notice(wire.word(pb.NoticeCode, notice.code), notice.message, dict(notice.metadata))
                 for notice in message.notices
+            ),
+            events=tuple(
+                JobEvent(wire.time(event, "event_time"), event.attempt_number, event.kind, event.cause)
+                for event in message.events
             ),
             create_time=wire.time(message, "create_time"),
             update_time=wire.time(message, "update_time"),

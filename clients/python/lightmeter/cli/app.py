@@ -6,7 +6,13 @@ from typing import Annotated
 
 import typer
 
-from lightmeter.cli import cost_commands, drawing_commands, finance_commands, looking_commands
+from lightmeter.cli import (
+    cost_commands,
+    drawing_commands,
+    finance_commands,
+    looking_commands,
+    operating_commands,
+)
 from lightmeter.cli.session import Session
 
 
@@ -49,9 +55,12 @@ def build() -> typer.Typer:
         finance_commands.statement,
         finance_commands.reconciliations,
         finance_commands.discrepancies,
+        operating_commands.audit,
     ):
         app.command()(command)
     app.command("get", hidden=True)(looking_commands.job)
+    app.add_typer(operating_commands.switch_commands(), name="switch")
+    app.add_typer(operating_commands.attempts_commands(), name="attempts")
     app.add_typer(finance_commands.budget_commands(), name="budget")
     app.add_typer(finance_commands.export_commands(), name="export")
     return app

@@ -26,7 +26,7 @@ def story(job: Job, receipt: Receipt, transfers: Sequence[Transfer]) -> str:
 
     The ledger lists rows a minute after they were booked; until then what the receipt says stands for them.
     """
-    events = [*_accepted(job), *_money(receipt, transfers), *_sent(receipt), *_ended(job)]
+    events = [*_accepted(job), *_money(receipt, transfers), *_sent(receipt), *_unusual(job), *_ended(job)]
     end = max((event.time for event in events if event.time), default=None)
     events.sort(key=lambda event: (event.time is None, event.time or end))
     lines = [words.columns([(words.clock(event.time), event.name, event.text) for event in events])]
@@ -90,6 +90,14 @@ def _sent(receipt: Receipt) -> Iterator[Event]:
         if attempt.dispatch_time is not None:
             known = f" as {attempt.provider_request_id}" if attempt.provider_request_id else ""
             yield Event(attempt.dispatch_time, "sent", f"to {attempt.provider}/{attempt.route}{known}")
+
+
+def _unusual(job: Job) -> Iterator[Event]:
+    """What the receipt's times don't tell: taken over, found, given up, decided by hand."""
+    attempts = {event.attempt_number for event in job.events if event.attempt_number}
+    for event in job.events:
+        which = f"attempt {event.attempt_number}: " if event.attempt_number and len(attempts) > 1 else ""
+        yield Event(event.time, words.lower(event.kind), f"{which}{event.cause}")
 
 
 def _ended(job: Job) -> Iterator[Event]:

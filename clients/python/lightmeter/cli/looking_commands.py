@@ -156,7 +156,7 @@ def explain(context: typer.Context, job_id: JobId, json: JsonFlag = False) -> No
     """Tell a job's story, one line per event: accepted, held, sent, posted, corrected."""
 
     async def work(client: AsyncClient) -> None:
-        found = await client.get(job_id)
+        found = await client.get(job_id, full=True)
         bill = await client.receipt(job_id)
         rows = [row async for row in client.transfers(job_id)]
         content = {"job": words.plain(found.proto), "receipt": words.plain(bill.proto)}
