@@ -33,7 +33,6 @@ from service.domain.limits import (
 )
 from service.domain.price import PriceSnapshot
 
-
 PROVIDERS: Final = ("fal", "replicate")
 """The names that a provider may have."""
 

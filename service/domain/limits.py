@@ -100,6 +100,15 @@ stray_look_seconds: Final = 2.0
 overdue_look_seconds: Final = 60.0
 overdue_grace_seconds: Final = 300.0
 """A render taken from a living owner because its next step was overdue is left alone by others for this long."""
+unknown_seconds_beyond_run: Final = 15 * 60.0 + 3_600.0
+"""So long after the last request that was perhaps sent can have started and run, the search for it has ended."""
+accepted_grace_seconds: Final = 3_600.0
+"""So long after a request's own time limits its end at the provider is known, or given up."""
+storing_seconds_default: Final = 3_600.0
+"""How long a result is taken to be kept by its provider, where that is not said."""
+storing_grace_seconds: Final = 600.0
+ended_seconds_max: Final = 300.0
+"""How long a render may stand between the end of an attempt and what follows from it."""
 overdue_end_seconds: Final = 3_600.0
 """So long after the limit of its state a render that nobody can go on with is ended."""
 end_overdue_count_max: Final = 100

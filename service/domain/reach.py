@@ -10,8 +10,10 @@ from __future__ import annotations
 from functools import singledispatch
 
 from service.domain import commands as c
+from service.domain.bills import Side
 from service.domain.catalog import PROVIDERS
 from service.domain.oversight import SwitchScope
+from service.domain.records import Grade
 from service.domain.value import value
 
 
@@ -51,6 +53,10 @@ class Reach:
     """Switches by scope and target, locked where they exist."""
     audit: tuple[str, ...] = ()
     """Lines of the audit that may be written already, by an earlier try of the same command (`World.audit_known`)."""
+    comparisons: tuple[tuple[str, Grade, int, int], ...] = ()
+    """(provider, grade, from, before) of spans that were compared with a provider's books: their kept comparisons, and the
+    provider's discrepancies that are open in the span or named by `disputes`, locked."""
+    disputes: tuple[tuple[str, Side, str], ...] = ()
 
 
 @singledispatch
@@ -205,3 +211,17 @@ def _(command: c.SetBudget) -> Reach:
 @reach.register
 def _(command: c.DeleteBudget) -> Reach:
     return Reach(budget_ids=(command.budget_id,), budget_changes=(command.change_id,), budgets_exclusive=True)
+
+
+@reach.register
+def _(command: c.Correct) -> Reach:
+    return Reach(attempts=(command.attempt_id,), settles=True)
+
+
+@reach.register
+def _(command: c.RecordComparison) -> Reach:
+    span = (command.provider, command.grade, command.range_from, command.range_before)
+    return Reach(
+        comparisons=(span,),
+        disputes=tuple((one.provider, one.side, one.key) for one in command.disputes),
+    )

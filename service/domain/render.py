@@ -35,6 +35,12 @@ ATTEMPT_MOVES: dict[AttemptState, frozenset[AttemptState]] = {
     _A.REJECTED: frozenset({_A.ACCEPTED, _A.SUCCEEDED, _A.FAILED, _A.CANCELLED}),
 }
 
+LATE_MOVES: dict[RenderState, frozenset[RenderState]] = {
+    # Only by the pictures of one of its attempts, come after its end; the jobs that it ended stay as they are.
+    _R.FAILED: frozenset({_R.SUCCEEDED}),
+    _R.CANCELLED: frozenset({_R.SUCCEEDED}),
+}
+
 RENDER_FINAL = frozenset({_R.SUCCEEDED, _R.FAILED, _R.CANCELLED})
 
 
@@ -49,6 +55,14 @@ def move(render: Render, state: RenderState, **changes: object) -> Render:
     return replace(render, state=state, version=render.version + 1, **changes)  # type: ignore[arg-type]  # fields of Render
 
 
+def revive(render: Render, **changes: object) -> Render:
+    """An ended render whose picture came after all, one version on."""
+    assert _R.SUCCEEDED in LATE_MOVES.get(render.state, ()), (
+        f"render {render.state.value} has not ended without"
+    )
+    return replace(render, state=_R.SUCCEEDED, version=render.version + 1, **changes)  # type: ignore[arg-type]  # fields of Render
+
+
 def move_attempt(attempt: Attempt, state: AttemptState, **changes: object) -> Attempt:
     """The attempt in its new state, one version on."""
     assert state in ATTEMPT_MOVES[attempt.state], f"attempt {attempt.state.value} cannot become {state.value}"
@@ -60,3 +74,8 @@ def shown_state(render: Render) -> JobState:
     if render.state in (_R.RUNNING, _R.STORING):
         return JobState.RUNNING
     return JobState.QUEUED
+
+
+def fenced_out(render: Render) -> Render:
+    """The render with a new fencing number: whoever acts with the old one has lost it."""
+    return replace(render, fence=render.fence + 1)

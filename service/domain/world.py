@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Generic, TypeVar
 
+from service.domain.bills import Discrepancy, Reconciliation, Side
 from service.domain.oversight import AuditEvent, Event, Switch, SwitchScope
 from service.domain.records import (
     Asset,
@@ -16,6 +17,7 @@ from service.domain.records import (
     Budget,
     BudgetChange,
     Flight,
+    Grade,
     HoldBudget,
     Job,
     ProviderId,
@@ -136,6 +138,8 @@ class World:
         self.totals: Log[tuple[TotalsKey, TotalsDelta]] = Log(journal)
         self.label_totals: Log[tuple[TotalsKey, str, str, TotalsDelta]] = Log(journal)
         self.budget_changes_known: dict[str, BudgetChange] = {}
+        self.discrepancies: Rows[tuple[str, Side, str], Discrepancy] = Rows(journal)
+        self.reconciliations: Rows[tuple[str, Grade, int, int], Reconciliation] = Rows(journal)
         self.switches: Rows[tuple[SwitchScope, str], Switch] = Rows(journal)
         self.events: Log[Event] = Log(journal)
         self.audit: Log[AuditEvent] = Log(journal)

@@ -40,6 +40,7 @@ from service.domain.commands.operating import (
     ResolveByHand,
     SetSwitch,
 )
+from service.domain.commands.reconciling import Correct, RecordComparison
 from service.domain.commands.running import (
     Dispatch,
     EndOverdue,
@@ -74,6 +75,7 @@ __all__ = [
     "CancelOutcome",
     "Cancelled",
     "Command",
+    "Correct",
     "DeleteBudget",
     "Dispatch",
     "EndOverdue",
@@ -99,6 +101,7 @@ __all__ = [
     "Prune",
     "Pruned",
     "PutAgain",
+    "RecordComparison",
     "RecordResult",
     "Reject",
     "ResolveAbsent",

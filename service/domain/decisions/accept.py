@@ -41,12 +41,15 @@ def accept(world: World, command: Accept) -> AcceptOutcome:
     known = world.job_by_request(command.project, command.request_id)
     if known is not None:
         return _recorded(world, known) if known.id == command.job_id else _existing(world, command, known)
-    render = _pointed_at(world, command)
+    newest, older = _pointed_at(world, command)
+    if newest is not None and not _is_fresh(world, command, newest):
+        if newest.joinable and newest.project == command.project:
+            return _join(world, command, newest)
+        newest = None
+    render = newest or older
     if render is not None and _is_fresh(world, command, render):
         stale = _unseen(world, command, render)
         return NeedsCheck(stale) if stale else _hit(world, command, render)
-    if render is not None and render.joinable and render.project == command.project:
-        return _join(world, command, render)
     return _new(world, command)
 
 
@@ -54,8 +57,9 @@ def may_hold(world: World, command: Accept) -> tuple[tuple[str, ledger.Labels], 
     """Everything but a repeated request and a clean hit may need room in the budgets."""
     if world.job_by_request(command.project, command.request_id) is not None:
         return ()
-    render = _pointed_at(world, command)
-    if command.refusal is not None or (render is not None and _is_fresh(world, command, render)):
+    if command.refusal is not None or any(
+        one is not None and _is_fresh(world, command, one) for one in _pointed_at(world, command)
+    ):
         return ()
     return ((command.project, command.labels),)
 
@@ -75,22 +79,32 @@ def _existing(world: World, command: Accept, job: Job) -> Existing:
     raise RequestIdReused.of(job.id, job.request_digest, command.request_digest)
 
 
-def _pointed_at(world: World, command: Accept) -> Render | None:
-    """The render that may answer this request, whether finished or running."""
+def _pointed_at(world: World, command: Accept) -> tuple[Render | None, Render | None]:
+    """The renders that may answer this request: the newest, finished or running, and the one that it took the place of."""
     if command.cache_mode is not CacheMode.USE:
-        return None
+        return None, None
     flight = world.flights.get((command.scope, command.fingerprint))
+    if flight is None:
+        return None, None
+    return _render_at(world, flight.render_id), _render_at(world, flight.good_render_id)
+
+
+def _render_at(world: World, render_id: str | None) -> Render | None:
+    return world.renders.get(render_id) if render_id is not None else None
+
+
+def is_kept(render: Render | None, now: int) -> bool:
+    """Whether its result may be served now, as far as its own row tells."""
     return (
-        world.renders.get(flight.render_id) if flight is not None and flight.render_id is not None else None
+        render is not None
+        and render.state is RenderState.SUCCEEDED
+        and render.fresh_until is not None
+        and render.fresh_until > now
     )
 
 
 def _is_fresh(world: World, command: Accept, render: Render) -> bool:
-    if (
-        render.state is not RenderState.SUCCEEDED
-        or render.fresh_until is None
-        or render.fresh_until <= world.now
-    ):
+    if not is_kept(render, world.now):
         return False
     assert render.finished_at is not None, "a succeeded render has its time"
     age = world.now - render.finished_at
@@ -163,7 +177,7 @@ def _new(world: World, command: Accept) -> New:
     for asset in command.input_assets:
         if _is_news(asset, world.assets.get(asset.sha256)):
             world.assets.put(asset.sha256, replace(asset, seen_at=world.now))
-    _leave(world, command)
+    good_render_id = _leave(world, command)
     render = world.put_render(_render(world, command))
     job = world.put_job(_job(world, command, render.id, Origin.PROVIDER))
     first = ledger.new_attempt(world, command.attempt_id, command.token, render.id, 1, job, command.plan[0])
@@ -172,7 +186,7 @@ def _new(world: World, command: Accept) -> New:
         world.render_inputs.put((render.id, role, position), RenderInput(render.id, role, position, sha256))
     if command.has_flight:
         key = (command.scope, command.fingerprint)
-        world.flights.put(key, Flight(command.scope, command.fingerprint, render.id))
+        world.flights.put(key, Flight(*key, render.id, good_render_id))
     return New(world.view(job))
 
 
@@ -215,12 +229,18 @@ def _is_news(asset: Asset, known: Asset | None) -> bool:
     )
 
 
-def _leave(world: World, command: Accept) -> None:
-    """Let nobody join the render that the flight pointed at: at most one render of a fingerprint can be joined."""
+def _leave(world: World, command: Accept) -> str | None:
+    """Let nobody join the render that the flight pointed at: at most one render of a fingerprint can be joined. Answers which
+    older render stays good for an answer, should the new one bring none.
+    """
     flight = world.flights.get((command.scope, command.fingerprint)) if command.has_flight else None
-    old = world.renders.get(flight.render_id) if flight is not None and flight.render_id is not None else None
+    if flight is None:
+        return None
+    old = _render_at(world, flight.render_id)
     if old is not None and old.joinable:
         world.put_render(replace(old, joinable=False))
+    kept = (key for key in (flight.render_id, flight.good_render_id) if key is not None)
+    return next((key for key in kept if is_kept(world.renders.get(key), world.now)), None)
 
 
 def fresh_until(render: Render, now: int) -> int | None:

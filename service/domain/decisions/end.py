@@ -6,12 +6,15 @@ import json
 from dataclasses import replace
 
 from service.domain import ledger
-from service.domain.commands import Fail, Finish, NextAttempt, PutAgain, ResolveUnconfirmed, RunOutcome
+from service.domain.commands import Fail, Fenced, Finish, NextAttempt, PutAgain, RunOutcome
 from service.domain.decisions.accept import fresh_until
+from service.domain.decisions.events import tell
+from service.domain.due import planned_route, stepped
 from service.domain.errors import BudgetExceeded, Reason
 from service.domain.failure import Failure, Fault, RetryAdvice
 from service.domain.limits import MICROS_PER_SECOND, attempts_per_render_max
 from service.domain.records import (
+    Asset,
     AssetState,
     Attempt,
     AttemptState,
@@ -28,7 +31,7 @@ from service.domain.routing import PlannedRoute
 from service.domain.totals import LATENCY_BOUNDS_SECONDS, TotalsDelta
 from service.domain.world import World
 
-_PERHAPS_CHARGED = frozenset({AttemptState.DISPATCHING, AttemptState.UNKNOWN, AttemptState.ACCEPTED})
+PERHAPS_CHARGED = frozenset({AttemptState.DISPATCHING, AttemptState.UNKNOWN, AttemptState.ACCEPTED})
 """Evidence may still come: their holds are settled by it, or posted as unconfirmed, and never given back on somebody's word."""
 
 UNCONFIRMED = Failure(
@@ -37,6 +40,11 @@ UNCONFIRMED = Failure(
     Fault.PROVIDER,
     RetryAdvice.MAY_PAY_AGAIN,
 )
+
+
+def perhaps_drawn(attempt: Attempt) -> bool:
+    """Whether its picture exists or may yet be drawn, as far as the rows say."""
+    return attempt.state in PERHAPS_CHARGED or attempt.state is AttemptState.SUCCEEDED
 
 
 def end_job(
@@ -96,7 +104,8 @@ def end_render(
     return ended
 
 
-def _own(world: World, command: Finish | Fail | ResolveUnconfirmed) -> tuple[Render, Attempt] | None:
+def own(world: World, command: Fenced) -> tuple[Render, Attempt] | None:
+    """The render and the attempt when the command comes from the render's owner, also when the render has ended."""
     render = world.renders.get(command.render_id)
     attempt = world.attempts.get(command.attempt_id)
     if render is None or attempt is None or attempt.render_id != render.id:
@@ -106,7 +115,7 @@ def _own(world: World, command: Finish | Fail | ResolveUnconfirmed) -> tuple[Ren
 
 def finish(world: World, command: Finish) -> RunOutcome | PutAgain:
     """The pictures are stored: everybody who waits has them."""
-    found = _own(world, command)
+    found = own(world, command)
     if found is None:
         return RunOutcome.LOST
     render, _ = found
@@ -114,18 +123,10 @@ def finish(world: World, command: Finish) -> RunOutcome | PutAgain:
         return RunOutcome.DONE
     if render.state in RENDER_FINAL:
         return RunOutcome.LOST
-    again = tuple(
-        asset.sha256
-        for _, asset, _ in command.assets
-        if (row := world.assets.get(asset.sha256)) is not None
-        and row.state is not AssetState.PRESENT
-        and asset.sha256 not in command.put_again
-    )
+    again = not_promised(world, command.assets, command.put_again)
     if again:
         return PutAgain(again)
-    for position, asset, flagged in command.assets:
-        world.assets.put(asset.sha256, replace(asset, state=AssetState.PRESENT, seen_at=world.now))
-        world.put_render_asset(RenderAsset(render.id, position, asset.sha256, flagged))
+    put_pictures(world, render.id, command.assets)
     kept = fresh_until(render, world.now) if command.keep and not command.partial else None
     render = replace(
         render, fresh_until=kept, partial=command.partial, notices=command.notices, progress=command.phases
@@ -134,28 +135,29 @@ def finish(world: World, command: Finish) -> RunOutcome | PutAgain:
     return RunOutcome.DONE
 
 
-def resolve_unconfirmed(world: World, command: ResolveUnconfirmed) -> RunOutcome:
-    """Give up on an attempt whose end cannot be learnt: its hold is charged in full, as unconfirmed."""
-    found = _own(world, command)
-    if found is None:
-        return RunOutcome.LOST
-    render, attempt = found
-    if render.state is RenderState.FAILED and attempt.state is AttemptState.FAILED:
-        return RunOutcome.DONE
-    if render.state in RENDER_FINAL or attempt.state not in (AttemptState.UNKNOWN, AttemptState.ACCEPTED):
-        return RunOutcome.LOST
-    failure = command.failure or UNCONFIRMED
-    attempt = world.put_attempt(
-        move_attempt(attempt, AttemptState.FAILED, ended_at=world.now, failure=failure)
+def not_promised(
+    world: World, assets: tuple[tuple[int, Asset, bool], ...], put_again: frozenset[str]
+) -> tuple[str, ...]:
+    """Pictures that are about to be deleted, or were: they have to be put once more before anybody is promised them."""
+    return tuple(
+        asset.sha256
+        for _, asset, _ in assets
+        if (row := world.assets.get(asset.sha256)) is not None
+        and row.state is not AssetState.PRESENT
+        and asset.sha256 not in put_again
     )
-    ledger.settle(world, attempt, attempt.hold_nanos, Grade.UNCONFIRMED, memo="no evidence")
-    end_render(world, render, RenderState.FAILED, failure=failure)
-    return RunOutcome.DONE
+
+
+def put_pictures(world: World, render_id: str, assets: tuple[tuple[int, Asset, bool], ...]) -> None:
+    """Give a render its stored pictures."""
+    for position, asset, flagged in assets:
+        world.assets.put(asset.sha256, replace(asset, state=AssetState.PRESENT, seen_at=world.now))
+        world.put_render_asset(RenderAsset(render_id, position, asset.sha256, flagged))
 
 
 def fail(world: World, command: Fail) -> NextAttempt | RunOutcome:
     """The attempt gave no picture: take the next route if that cannot pay twice and somebody can pay, else end."""
-    found = _own(world, command)
+    found = own(world, command)
     if found is None:
         return RunOutcome.LOST
     render, attempt = found
@@ -164,7 +166,7 @@ def fail(world: World, command: Fail) -> NextAttempt | RunOutcome:
         return NextAttempt(render, known)
     if render.state in RENDER_FINAL:
         return RunOutcome.LOST if render.state is RenderState.SUCCEEDED else RunOutcome.DONE
-    if attempt.state in _PERHAPS_CHARGED or attempt.number != world.attempts_of(render.id)[-1].number:
+    if attempt.state in PERHAPS_CHARGED or attempt.number != world.attempts_of(render.id)[-1].number:
         return RunOutcome.LOST
     assert command.failure is not None, "Fail says why"
     failure = command.failure
@@ -179,18 +181,29 @@ def fail(world: World, command: Fail) -> NextAttempt | RunOutcome:
         if isinstance(following, NextAttempt):
             return following
         failure = following or failure
-    cancelled = render.cancel_requested_at is not None and can_move(render, RenderState.CANCELLED)
-    end_render(world, render, RenderState.CANCELLED if cancelled else RenderState.FAILED, failure=failure)
+    end_failed(world, render, failure)
     return RunOutcome.DONE
+
+
+def end_failed(world: World, render: Render, failure: Failure) -> Render:
+    """End a render that has no picture: CANCELLED where that was asked for, else FAILED."""
+    cancelled = render.cancel_requested_at is not None and can_move(render, RenderState.CANCELLED)
+    state = RenderState.CANCELLED if cancelled else RenderState.FAILED
+    return end_render(world, render, state, failure=failure)
 
 
 def _next_route(world: World, render: Render, attempt: Attempt, command: Fail) -> PlannedRoute | None:
     attempts = world.attempts_of(render.id)
     settled_free = attempt.settled_nanos == 0 and attempt.grade.rank >= Grade.BILLED_UNITS.rank
     free = (attempt.unbilled or settled_free) and not any(one.total_nanos for one in attempts)
-    if not (command.failover and free) or render.cancel_requested_at is not None:
+    doubtful = any(one.state in PERHAPS_CHARGED for one in attempts)
+    if not free or doubtful or render.cancel_requested_at is not None:
         return None
     if len(attempts) >= attempts_per_render_max:
+        return None
+    if command.again and attempt.state is AttemptState.REJECTED:
+        return planned_route(render, attempt)
+    if not command.failover:
         return None
     tried = {(a.provider, a.route, a.endpoint) for a in attempts}
     planned = (PlannedRoute.from_dict(data) for data in json.loads(render.plan)["routes"])
@@ -206,6 +219,8 @@ def _next_attempt(
     freed: dict[tuple[str, int], int],
 ) -> NextAttempt | Failure | None:
     """The next attempt, paid by the oldest waiting job that may; else the failure that this makes of it."""
+    assert command.failure is not None, "Fail says why"
+    failure = command.failure
     spent = sum(a.total_nanos for a in world.attempts_of(render.id))
     refused: BudgetExceeded | None = None
     for job in world.waiting_jobs(render.id):
@@ -225,7 +240,12 @@ def _next_attempt(
         # A job shows which attempt it waits for, so another one is another version even where the state stays.
         pending = replace(render, state=RenderState.PENDING, version=render.version + 1, progress="{}")
         assert render.state is RenderState.PENDING or can_move(render, RenderState.PENDING), "it can go on"
-        return NextAttempt(world.put_render(pending), held)
+        pending = world.put_render(stepped(pending, held))
+        cause = (
+            f"{failure.reason.value} at {attempt.provider}/{attempt.route}; next {held.provider}/{held.route}"
+        )
+        tell(world, pending, held.number, "FAILED_OVER", cause)
+        return NextAttempt(pending, held)
     if refused is None:
         return None
     return Failure(

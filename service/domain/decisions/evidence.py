@@ -7,12 +7,25 @@ from dataclasses import replace
 from decimal import Decimal
 
 from service.domain import ledger
-from service.domain.commands import BindProviderId, NotSent, RecordResult, Reject
+from service.domain.commands import BindProviderId, Bound, NotSent, RecordResult, Reject
+from service.domain.decisions.events import tell
+from service.domain.due import planned_route, stepped
+from service.domain.errors import Reason
+from service.domain.failure import Failure, Fault, RetryAdvice
 from service.domain.price import PriceSnapshot, UsageEvidence
 from service.domain.records import Attempt, AttemptState, Grade, ProviderId, Render, RenderState
 from service.domain.render import ATTEMPT_MOVES, RENDER_FINAL, can_move, move, move_attempt
-from service.domain.routing import PlannedRoute
 from service.domain.world import World
+
+NEVER_SENT = Failure(
+    Reason.ROUTES_UNAVAILABLE, "the request was never sent to the provider", Fault.SERVICE, RetryAdvice.FREE
+)
+
+_PERHAPS_ACCEPTED = frozenset({AttemptState.DISPATCHING, AttemptState.UNKNOWN, AttemptState.REJECTED})
+"""States in which an id of the provider is news: it has the request."""
+
+_JUDGED = frozenset({AttemptState.REJECTED, AttemptState.FAILED, AttemptState.CANCELLED})
+"""States in which it was believed to have ended."""
 
 _ENDS = {
     "SUCCEEDED": AttemptState.SUCCEEDED,
@@ -31,15 +44,20 @@ def _rows(world: World, attempt_id: str) -> tuple[Render, Attempt]:
 
 
 def not_sent(world: World, command: NotSent) -> Attempt:
-    """Nothing was sent: the attempt may be dispatched again."""
+    """Nothing was sent. The attempt may be dispatched again as long as nobody doubted it; afterwards it is REJECTED, and what
+    was charged in doubt is taken back.
+    """
     render, attempt = _rows(world, command.attempt_id)
     if attempt.state is not AttemptState.DISPATCHING:
-        return attempt
+        ended = never_accepted(world, attempt, NEVER_SENT, "never sent")
+        if ended is not attempt:
+            tell(world, render, attempt.number, "NOT_SENT", f"was {attempt.state.value}, and never sent")
+        return ended
     attempt = world.put_attempt(
         move_attempt(attempt, AttemptState.HELD, send_before=None, dispatched_at=None)
     )
     if render.state is RenderState.DISPATCHING:
-        world.put_render(move(render, RenderState.PENDING))
+        world.put_render(stepped(move(render, RenderState.PENDING), attempt))
     return attempt
 
 
@@ -48,47 +66,80 @@ def reject(world: World, command: Reject) -> Attempt:
 
     Heard after the attempt was given up as unconfirmed, it takes the charge back; after the provider's id it is no news.
     """
-    render, attempt = _rows(world, command.attempt_id)
-    if attempt.grade is Grade.UNCONFIRMED and attempt.provider_id is None:
-        return ledger.settle(world, attempt, 0, Grade.BILLED_UNITS, memo="refused")
+    _, attempt = _rows(world, command.attempt_id)
+    return never_accepted(world, attempt, command.failure, "refused")
+
+
+def never_accepted(world: World, attempt: Attempt, failure: Failure, memo: str) -> Attempt:
+    """The attempt never reached its provider's queue: it costs nothing. No news once the provider has named an id, or nothing
+    was ever sent.
+    """
+    if attempt.provider_id is not None:
+        return attempt
+    if attempt.grade is Grade.UNCONFIRMED and attempt.result is None:
+        return ledger.settle(world, attempt, 0, Grade.BILLED_UNITS, memo=memo)
     if attempt.state not in (AttemptState.DISPATCHING, AttemptState.UNKNOWN):
         return attempt
+    doubted = attempt.state is AttemptState.UNKNOWN
     attempt = world.put_attempt(
-        move_attempt(
-            attempt, AttemptState.REJECTED, ended_at=world.now, failure=command.failure, unbilled=True
-        )
+        move_attempt(attempt, AttemptState.REJECTED, ended_at=world.now, failure=failure, unbilled=True)
     )
+    render, _ = _rows(world, attempt.id)
     if render.state in RENDER_FINAL:
-        ledger.void(world, attempt, "refused")
+        ledger.void(world, attempt, memo)
+    else:
+        # A job shows that it is being confirmed: that ends now.
+        world.put_render(stepped(replace(render, version=render.version + doubted), attempt))
     return world.attempts.get(attempt.id) or attempt
 
 
-def bind_provider_id(world: World, command: BindProviderId) -> Attempt:
+def bind_provider_id(world: World, command: BindProviderId) -> Bound:
     """Keep the provider's id. The first one is canonical; a different one becomes an alias; the same one changes nothing."""
     render, attempt = _rows(world, command.attempt_id)
     bound = world.provider_ids.get((command.provider, command.provider_id))
-    if bound is not None and bound.attempt_id != attempt.id:
-        # An id belongs to one attempt; following it here would deliver somebody else's picture.
-        return attempt
-    for provider_id in (command.provider_id, *command.aliases):
-        key = (command.provider, provider_id)
-        if world.provider_ids.get(key) is None:
-            canonical = attempt.provider_id is None and provider_id == command.provider_id
-            world.provider_ids.put(
-                key, ProviderId(command.provider, provider_id, attempt.id, command.source, canonical)
-            )
-    if attempt.provider_id is None:
-        attempt = world.put_attempt(
-            replace(
-                attempt, provider_id=command.provider_id, accepted_at=world.now, version=attempt.version + 1
-            )
+    if bound is None or bound.attempt_id == attempt.id:
+        for provider_id in (command.provider_id, *command.aliases):
+            key = (command.provider, provider_id)
+            if world.provider_ids.get(key) is None:
+                canonical = attempt.provider_id is None and provider_id == command.provider_id
+                world.provider_ids.put(
+                    key, ProviderId(command.provider, provider_id, attempt.id, command.source, canonical)
+                )
+        if attempt.provider_id is None:
+            render, attempt = _found(world, render, attempt, command)
+    # An id that belongs to another attempt changes nothing: following it here would deliver somebody else's picture.
+    return Bound(render, attempt, world.attempts_of(render.id)[-1])
+
+
+def _found(world: World, render: Render, attempt: Attempt, command: BindProviderId) -> tuple[Render, Attempt]:
+    """The provider has the attempt: whatever was believed of it before."""
+    was = attempt
+    refuted = attempt.settled_nanos == 0 and attempt.grade is Grade.BILLED_UNITS and attempt.result is None
+    attempt = replace(
+        attempt,
+        provider_id=command.provider_id,
+        accepted_at=world.now,
+        # That it cost nothing was said because it was never accepted; any word of the provider is better than that.
+        grade=Grade.NONE if refuted else attempt.grade,
+        version=attempt.version + 1,
+    )
+    if attempt.state in _PERHAPS_ACCEPTED:
+        attempt = replace(
+            move_attempt(attempt, AttemptState.ACCEPTED), ended_at=None, failure=None, unbilled=False
         )
-    if attempt.state in (AttemptState.DISPATCHING, AttemptState.UNKNOWN):
-        attempt = world.put_attempt(move_attempt(attempt, AttemptState.ACCEPTED))
-        if render.state is RenderState.DISPATCHING:
-            progress = {} if command.queue_position is None else {"queue_position": command.queue_position}
-            world.put_render(move(render, RenderState.QUEUED, progress=json.dumps(progress)))
-    return attempt
+    attempt = world.put_attempt(attempt)
+    newest = world.attempts_of(render.id)[-1]
+    current = newest.id == attempt.id and attempt.state is AttemptState.ACCEPTED
+    if current and render.state is RenderState.DISPATCHING:
+        progress = {} if command.queue_position is None else {"queue_position": command.queue_position}
+        moved = move(render, RenderState.QUEUED, progress=json.dumps(progress))
+        render = world.put_render(stepped(moved, attempt))
+    if command.source != "POST" or was.state in _JUDGED:
+        cause = f"by {command.source}, was {was.state.value}: {command.provider_id}"
+        tell(world, render, attempt.number, "FOUND", cause)
+    if newest.id != attempt.id and newest.dispatched_at is not None:
+        tell(world, render, attempt.number, "DOUBLE_DISPATCH", f"attempt {newest.number} was sent meanwhile")
+    return render, attempt
 
 
 def record_result(world: World, command: RecordResult) -> Attempt:
@@ -111,7 +162,9 @@ def record_result(world: World, command: RecordResult) -> Attempt:
         )
         newest = attempt.number == world.attempts_of(render.id)[-1].number
         if state is AttemptState.SUCCEEDED and newest and can_move(render, RenderState.STORING):
-            render = world.put_render(move(render, RenderState.STORING, progress="{}"))
+            render = world.put_render(stepped(move(render, RenderState.STORING, progress="{}"), attempt))
+        elif newest and render.state not in RENDER_FINAL:
+            render = world.put_render(stepped(render, attempt))
     elif state is not attempt.state:
         return attempt
     amount, grade, units = charge(render, attempt, command)
@@ -151,12 +204,5 @@ def charge(render: Render, attempt: Attempt, command: RecordResult) -> tuple[int
 
 def _expected(render: Render, attempt: Attempt) -> int:
     """The estimate that stands in for missing evidence."""
-    for data in json.loads(render.plan)["routes"]:
-        route = PlannedRoute.from_dict(data)
-        if (route.provider, route.route, route.endpoint) == (
-            attempt.provider,
-            attempt.route,
-            attempt.endpoint,
-        ):
-            return route.expected_nanos
-    return attempt.hold_nanos
+    route = planned_route(render, attempt)
+    return attempt.hold_nanos if route is None else route.expected_nanos

@@ -14,8 +14,9 @@ from service.domain.commands import (
     Send,
     TakeOver,
 )
-from service.domain.decisions.end import end_render
+from service.domain.decisions.end import UNCONFIRMED, end_render, perhaps_drawn
 from service.domain.decisions.events import tell
+from service.domain.due import stepped
 from service.domain.ledger import void
 from service.domain.limits import MICROS_PER_SECOND, lease_seconds, overdue_grace_seconds, send_window_seconds
 from service.domain.records import Attempt, AttemptState, Render, RenderState, Replica
@@ -44,10 +45,14 @@ def dispatch(world: World, command: Dispatch) -> Send | RunOutcome:
     render, attempt = found
     send_before = world.now + int(send_window_seconds * MICROS_PER_SECOND)
     if attempt.state is AttemptState.DISPATCHING:
+        if (attempt.seed_sent, attempt.input_digest) != (command.seed, command.input_digest):
+            # Marked by another dispatch, whose request may be on its way.
+            return RunOutcome.LOST
         if attempt.send_before is not None and attempt.send_before < world.now:
             attempt = world.put_attempt(
                 replace(attempt, send_before=send_before, version=attempt.version + 1)
             )
+            render = world.put_render(stepped(render, attempt))
         return Send(render, attempt)
     if attempt.state is not AttemptState.HELD:
         return RunOutcome.LOST
@@ -56,6 +61,14 @@ def dispatch(world: World, command: Dispatch) -> Send | RunOutcome:
         void(world, attempt, "cancelled before it was sent")
         end_render(world, render, RenderState.CANCELLED)
         return RunOutcome.CANCELLED
+    if any(perhaps_drawn(one) for one in world.attempts_of(render.id)):
+        # An earlier attempt turned out to be accepted after this one was prepared: sending would draw the picture twice.
+        attempt = world.put_attempt(
+            move_attempt(attempt, AttemptState.CANCELLED, ended_at=world.now, failure=UNCONFIRMED)
+        )
+        void(world, attempt, "an earlier attempt was accepted after all")
+        end_render(world, render, RenderState.FAILED, failure=UNCONFIRMED)
+        return RunOutcome.CANCELLED
     attempt = world.put_attempt(
         move_attempt(
             attempt,
@@ -63,9 +76,10 @@ def dispatch(world: World, command: Dispatch) -> Send | RunOutcome:
             send_before=send_before,
             dispatched_at=world.now,
             seed_sent=command.seed,
+            input_digest=command.input_digest,
         )
     )
-    render = world.put_render(move(render, RenderState.DISPATCHING))
+    render = world.put_render(stepped(move(render, RenderState.DISPATCHING), attempt))
     return Send(render, attempt)
 
 
@@ -76,8 +90,9 @@ def mark_unknown(world: World, command: MarkUnknown) -> RunOutcome:
         return RunOutcome.LOST
     render, attempt = found
     if attempt.state is AttemptState.DISPATCHING:
-        world.put_attempt(move_attempt(attempt, AttemptState.UNKNOWN))
-        world.put_render(replace(render, version=render.version + 1))
+        attempt = world.put_attempt(move_attempt(attempt, AttemptState.UNKNOWN))
+        render = world.put_render(stepped(replace(render, version=render.version + 1), attempt))
+        tell(world, render, attempt.number, "UNKNOWN", command.cause)
     return RunOutcome.DONE
 
 
@@ -97,8 +112,8 @@ def progress(world: World, command: Progress) -> RunOutcome:
 
 
 def heartbeat(world: World, command: Heartbeat) -> int:
-    """Extend this replica's lease; a new replica gets the smallest ordinal that no living one has."""
-    lease_until = world.now + int(lease_seconds * MICROS_PER_SECOND)
+    """Extend this replica's lease, or end it now; a new replica gets the smallest ordinal that no living one has."""
+    lease_until = world.now + (0 if command.leaving else int(lease_seconds * MICROS_PER_SECOND))
     known = world.replicas.get(command.replica_id)
     others = {
         r.ordinal for r in world.replicas.values() if r.id != command.replica_id and r.lease_until > world.now

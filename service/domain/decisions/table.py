@@ -6,11 +6,23 @@ from collections.abc import Callable
 from typing import Any
 
 from service.domain import commands as c
-from service.domain.decisions import accept, budgets, end, evidence, run, watchers
+from service.domain.decisions import (
+    accept,
+    budgets,
+    end,
+    evidence,
+    late,
+    operate,
+    reconcile,
+    resolve,
+    run,
+    watchers,
+)
 from service.domain.world import World
 
 Holder = tuple[str, tuple[tuple[str, str], ...]]
 
+# Prune has no rule to decide: the store removes rows by their age.
 _DECISIONS: dict[type[c.Command], Callable[[World, Any], Any]] = {
     c.Accept: accept.accept,
     c.MarkSeen: accept.mark_seen,
@@ -22,13 +34,20 @@ _DECISIONS: dict[type[c.Command], Callable[[World, Any], Any]] = {
     c.Dispatch: run.dispatch,
     c.MarkUnknown: run.mark_unknown,
     c.Progress: run.progress,
-    c.ResolveUnconfirmed: end.resolve_unconfirmed,
+    c.ResolveAbsent: resolve.resolve_absent,
+    c.ResolveUnconfirmed: resolve.resolve_unconfirmed,
+    c.EndOverdue: resolve.end_overdue,
     c.Finish: end.finish,
     c.Fail: end.fail,
     c.NotSent: evidence.not_sent,
     c.Reject: evidence.reject,
     c.BindProviderId: evidence.bind_provider_id,
     c.RecordResult: evidence.record_result,
+    c.LateResult: late.late_result,
+    c.SetSwitch: operate.set_switch,
+    c.ResolveByHand: operate.resolve_by_hand,
+    c.Correct: reconcile.correct,
+    c.RecordComparison: reconcile.record_comparison,
     c.SetBudget: budgets.set_budget,
     c.DeleteBudget: budgets.delete_budget,
 }

@@ -8,6 +8,7 @@ from dataclasses import replace
 from service.domain import ledger
 from service.domain.commands import Cancel, Cancelled, CancelOutcome, ExpireJobs
 from service.domain.decisions.end import end_job, end_render
+from service.domain.decisions.events import tell
 from service.domain.errors import JobNotFound, Reason
 from service.domain.failure import Failure, Fault, RetryAdvice
 from service.domain.records import AttemptState, Job, JobState, Render, RenderState
@@ -24,7 +25,10 @@ _TIMED_OUT = Failure(
 
 
 def cancel(world: World, command: Cancel) -> Cancelled:
-    """End the job at once. The render stops only when nobody else waits and stopping saves money."""
+    """End the job at once. The render stops only when nobody else waits and stopping saves money.
+
+    A second run finds the job final and says so: a cancel names nothing by which it could be told from another one.
+    """
     job = world.jobs.get(command.job_id)
     if job is None or (command.project is not None and job.project != command.project):
         raise JobNotFound("no such job")
@@ -53,9 +57,10 @@ def _stop(world: World, render: Render) -> CancelOutcome:
         return CancelOutcome.NOT_SENT
     queues = render.state in (RenderState.DISPATCHING, RenderState.QUEUED)
     if queues or (render.state is RenderState.RUNNING and _time_priced(render, last.route)):
-        world.put_render(
+        render = world.put_render(
             replace(render, joinable=False, cancel_requested_at=world.now, version=render.version + 1)
         )
+        tell(world, render, last.number, "CANCEL_ASKED", "nobody waits for it any more")
         return CancelOutcome.PROVIDER_ASKED
     return CancelOutcome.DETACHED
 

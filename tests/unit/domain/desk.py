@@ -3,8 +3,10 @@
 from typing import Any
 
 from service.domain import commands as c
+from service.domain.absence import doubted_from
 from service.domain.errors import Reason
 from service.domain.failure import Failure, Fault, RetryAdvice
+from service.domain.limits import MICROS_PER_SECOND
 from service.domain.records import Attempt, Flight, Job, Render, Transfer, Window
 from service.domain.view import JobView
 from tests.support.books import faults
@@ -89,6 +91,11 @@ class Desk:
         """(kind, total after, grade) of each transfer."""
         return [(row.kind.value, row.total_after_nanos, row.grade.value) for row in self.transfers(attempt)]
 
+    def events(self, asked: c.Accept) -> list[tuple[str, str]]:
+        """(kind, cause) of what was unusual, in the order of its writing."""
+        render_id = self.job(asked).render_id
+        return [(one.kind, one.cause) for one in self.tables.events if one.render_id == render_id]
+
     # -- steps of the newest attempt
 
     def _fence(self, asked: c.Accept) -> dict[str, Any]:
@@ -104,8 +111,8 @@ class Desk:
     def bind(self, asked: c.Accept, provider_id: str = "", **changes: Any) -> Attempt:
         attempt = self.attempt(asked)
         known = provider_id or f"{attempt.provider}-{attempt.id}"
-        bound: Attempt = self.run(c.BindProviderId(attempt.id, attempt.provider, known, **changes))
-        return bound
+        bound: c.Bound = self.run(c.BindProviderId(attempt.id, attempt.provider, known, **changes))
+        return bound.attempt
 
     def progress(self, asked: c.Accept, state: str = "RUNNING", progress: str = "{}") -> Any:
         return self.run(c.Progress(**self._fence(asked), state=state, progress=progress))
@@ -113,7 +120,17 @@ class Desk:
     def unknown(self, asked: c.Accept) -> Any:
         return self.run(c.MarkUnknown(**self._fence(asked), cause="timeout"))
 
+    def doubted(self, asked: c.Accept) -> c.Accept:
+        """Let time pass until others than the sender may judge the newest attempt."""
+        self.until(doubted_from(self.attempt(asked).send_before or 0))
+        return asked
+
+    def until(self, at: int) -> None:
+        """Let time pass until this moment."""
+        self.clock.advance(max(0, at - self.clock.now()) / MICROS_PER_SECOND)
+
     def unconfirmed(self, asked: c.Accept) -> Any:
+        self.doubted(asked)
         return self.run(c.ResolveUnconfirmed(**self._fence(asked)))
 
     def reject(self, asked: c.Accept) -> Attempt:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from service.domain import commands as c
-from service.domain.limits import MICROS_PER_SECOND, lease_seconds, send_window_seconds
+from service.domain.limits import MICROS_PER_SECOND, lease_seconds, overdue_grace_seconds, send_window_seconds
 from service.domain.records import AttemptState, JobState, RenderState
 from service.domain.render import shown_state
 from tests.unit.domain.desk import Desk
@@ -35,11 +35,21 @@ def test_a_dispatch_marks_the_attempt_before_anything_is_sent(desk: Desk) -> Non
 def test_a_dispatch_that_runs_again_answers_the_same_send(desk: Desk) -> None:
     """Its commit was not known; the second run writes nothing."""
     asked = desk.accept()
-    command = c.Dispatch(asked.render_id, asked.attempt_id, asked.owner, 1, seed=7)
+    command = c.Dispatch(asked.render_id, asked.attempt_id, asked.owner, 1, seed=7, input_digest="of it")
     assert desk.run(command) == desk.twice(command)
+    assert "of it" == desk.attempt(asked).input_digest
     desk.clock.advance(send_window_seconds + 1)
     later = desk.run(command)
     assert desk.clock.now() + send_window_seconds * MICROS_PER_SECOND == later.attempt.send_before
+
+
+@pytest.mark.parametrize("change", [{"seed": 8}, {"input_digest": "of another"}])
+def test_another_dispatch_of_a_marked_attempt_is_lost(desk: Desk, change: dict[str, Any]) -> None:
+    """The request of the one that marked it may be on its way: a second one would be a second picture."""
+    asked = desk.accept()
+    command = c.Dispatch(asked.render_id, asked.attempt_id, asked.owner, 1, seed=7, input_digest="of it")
+    desk.run(command)
+    assert desk.twice(replace(command, **change)) is c.RunOutcome.LOST
 
 
 @pytest.mark.parametrize("step", ["bind", "unknown", "result"])
@@ -173,28 +183,74 @@ def test_renders_of_the_dead_are_taken_over_with_a_new_fence(desk: Desk) -> None
     for name in ("replica-1", "replica-2"):
         desk.run(c.Heartbeat(name))
     asked, ended = desk.running("a"), desk.drawn("b")
-    ids = (asked.render_id, ended.render_id, "unknown")
-    assert () == desk.twice(c.TakeOver(ids, "replica-2"))
-    assert (asked.job_id,) == desk.run(c.TakeOver(ids, "replica-1"))
+
+    def seen(fence: int) -> tuple[tuple[str, int], ...]:
+        return ((asked.render_id, fence), (ended.render_id, 1), ("unknown", 1))
+
+    assert () == desk.twice(c.TakeOver(seen(1), "replica-2"))
+    assert (asked.job_id,) == desk.run(c.TakeOver(seen(1), "replica-1"))
+    assert [] == desk.tables.events, "to take one's own again is nothing unusual"
     desk.clock.advance(lease_seconds)
     desk.run(c.Heartbeat("replica-2"))
     before = desk.view(asked).version
-    assert (asked.job_id,) == desk.run(c.TakeOver(ids, "replica-2"))
+    command = c.TakeOver(seen(2), "replica-2")
+    assert (asked.job_id,) == desk.run(command) == desk.twice(command)
     assert ("replica-2", 3, before) == (
         desk.render(asked).owner,
         desk.render(asked).fence,
         desk.view(asked).version,
     )
+    assert [("TAKEN_OVER", "from replica-1: its owner had stopped")] == desk.events(asked)
     old = c.Progress(asked.render_id, asked.attempt_id, "replica-1", 2, state="QUEUED")
     assert desk.twice(old) is c.RunOutcome.LOST
     desk.result(asked)
     assert desk.finish(asked) is c.RunOutcome.DONE
 
 
+def test_a_render_that_moved_on_since_it_was_seen_is_not_taken(desk: Desk) -> None:
+    """Two replicas find the same stray: the second one saw a fencing number that has passed, and takes nothing."""
+    asked = desk.running()
+    desk.run(c.TakeOver(((asked.render_id, 1),), "replica-2"))
+    assert () == desk.twice(c.TakeOver(((asked.render_id, 1),), "replica-3"))
+    assert () == desk.twice(c.TakeOver(((asked.render_id, 0),), "replica-2"))
+    assert () == desk.twice(c.TakeOver(((asked.render_id, 3),), "replica-3"))
+    assert ("replica-2", 2) == (desk.render(asked).owner, desk.render(asked).fence)
+
+
+def test_an_overdue_render_is_taken_from_a_living_owner_and_then_left_alone(desk: Desk) -> None:
+    """An owner that beats and does nothing loses it; whoever takes it has time to act before the next one comes."""
+    asked = desk.running()
+    due = desk.render(asked).next_step_at
+    desk.until(due - 1)
+    for name in ("replica-1", "replica-2", "replica-3"):
+        desk.run(c.Heartbeat(name))
+    assert () == desk.twice(c.TakeOver(((asked.render_id, 1),), "replica-2"))
+    desk.until(due)
+    command = c.TakeOver(((asked.render_id, 1),), "replica-2")
+    assert (asked.job_id,) == desk.run(command) == desk.twice(command)
+    assert due + overdue_grace_seconds * MICROS_PER_SECOND == desk.render(asked).next_step_at
+    assert [("TAKEN_OVER", "from replica-1: its next step was overdue")] == desk.events(asked)
+    desk.clock.advance(overdue_grace_seconds - 1)
+    for name in ("replica-2", "replica-3"):
+        desk.run(c.Heartbeat(name))
+    assert () == desk.twice(c.TakeOver(((asked.render_id, 2),), "replica-3"))
+
+
+def test_a_replica_that_leaves_is_not_waited_for(desk: Desk) -> None:
+    """Its lease ends with its last heartbeat: its renders can be taken and its ordinal is free at once."""
+    for name in ("replica-1", "replica-2"):
+        desk.run(c.Heartbeat(name))
+    asked = desk.running()
+    desk.run(c.Heartbeat("replica-1", leaving=True))
+    desk.twice(c.Heartbeat("replica-1", leaving=True))
+    assert (asked.job_id,) == desk.run(c.TakeOver(((asked.render_id, 1),), "replica-2"))
+    assert 0 == desk.run(c.Heartbeat("replica-3"))
+
+
 def test_a_late_sender_cannot_mark_what_was_taken_over(desk: Desk) -> None:
     """Its dispatch is lost before anything is sent; what it sent before is still believed."""
     held, sent = desk.accept("a"), desk.sent("b")
-    desk.run(c.TakeOver((held.render_id, sent.render_id), "replica-2"))
+    desk.run(c.TakeOver(((held.render_id, 1), (sent.render_id, 1)), "replica-2"))
     late = c.Dispatch(held.render_id, held.attempt_id, "replica-1", 1)
     assert desk.twice(late) is c.RunOutcome.LOST
     desk.bind(sent)
