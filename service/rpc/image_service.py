@@ -22,14 +22,14 @@ from service.domain.limits import (
     chunk_bytes_max,
     input_image_bytes_max,
 )
-from service.domain.records import AssetState
+from service.domain.records import AssetState, Origin
 from service.domain.view import JobView
 from service.ports import Blobs, JobReader
 from service.rpc import enums, syntax
 from service.rpc.errors import cut
 from service.rpc.identity import Caller, Callers
 from service.rpc.instants import stamp
-from service.rpc.job_out import put_asset
+from service.rpc.job_out import put_asset, put_events
 from service.rpc.jobs_in import cursor_of, read_job_query
 from service.rpc.receipts import Receipts
 from service.rpc.submission_in import Asked, read_edit, read_generate
@@ -150,7 +150,12 @@ class ImageService(image_service_pb2_grpc.ImageServiceServicer):
         view = await self._found(caller, request)
         if view is None or view.job.project != caller.project:
             raise _no_job()
-        return pb.GetJobResponse(job=await self._receipts.job(view, full=request.view == pb.JOB_VIEW_FULL))
+        full = request.view == pb.JOB_VIEW_FULL
+        response = pb.GetJobResponse(job=await self._receipts.job(view, full=full))
+        # A cached picture's events are the story of the job that drew it, perhaps another project's.
+        if full and view.job.origin is not Origin.CACHE:
+            put_events(response.job, await self._jobs.events(view.job.render_id))
+        return response
 
     async def _found(self, caller: Caller, request: pb.GetJobRequest) -> JobView | None:
         if request.view not in pb.JobView.values():

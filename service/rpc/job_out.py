@@ -6,7 +6,7 @@ On the way of every cached answer: fields are written in place, which costs a th
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from service.domain.commands import CacheMode
 from service.domain.failure import Failure
 from service.domain.fingerprint import drawing_from_canonical
 from service.domain.limits import violation_text_bytes_max
+from service.domain.oversight import Event
 from service.domain.records import Asset, Attempt, AttemptState, Job, JobState, Render, RenderState
 from service.domain.render import shown_state
 from service.domain.view import JobView
@@ -151,6 +152,15 @@ def _put_notices(message: pb.Job, notices: str) -> None:
         number = _NOTICE_CODES.get(notice["code"])
         if number is not None:
             message.notices.add(code=number, message=notice["message"], metadata=notice.get("metadata", {}))
+
+
+def put_events(message: pb.Job, events: Iterable[Event]) -> None:
+    """Write what was unusual about the job's render."""
+    for one in events:
+        put_time(
+            message.events.add(kind=one.kind, attempt_number=one.attempt_number, cause=one.cause).event_time,
+            one.at,
+        )
 
 
 def put_asset(message: pb.Asset, asset: Asset, blobs: Blobs) -> None:

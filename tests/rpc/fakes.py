@@ -13,6 +13,7 @@ from service.domain.commands import Cancelled
 from service.domain.drawing import EditInputs
 from service.domain.exchange import Health
 from service.domain.failure import PictureInvalid, PictureTooLarge
+from service.domain.oversight import Event
 from service.domain.queries import (
     BudgetState,
     ChargePage,
@@ -136,6 +137,11 @@ class FakeJobs:
     views: list[JobView] = field(default_factory=list)
     assets: dict[tuple[str, str], Asset] = field(default_factory=dict)
     asked: list[JobQuery] = field(default_factory=list)
+    told: list[Event] = field(default_factory=list)
+
+    async def events(self, render_id: str) -> tuple[Event, ...]:
+        """What was unusual about a render."""
+        return tuple(one for one in self.told if one.render_id == render_id)
 
     async def view(self, job_id: str) -> JobView | None:
         """By id."""

@@ -67,8 +67,8 @@ class Client:
     """Lightmeter for code without asyncio: the calls of AsyncClient, each of which blocks until it is done.
 
     `watch`, `list`, `transfers`, `list_attempts` and `audit_events` are ordinary iterators. Read pictures with
-    `client.read(asset)` or `client.save(asset, path)`. It may be used from several threads. Callbacks run in the client's own thread
-    and must not call the client. Use it with `with`, or call `close`.
+    `client.read(asset)` or `client.save(asset, path)`. It may be used from several threads. Callbacks run in
+    the client's own thread and must not call the client. Use it with `with`, or call `close`.
     """
 
     def __init__(
