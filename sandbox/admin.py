@@ -1,4 +1,4 @@
-"""The door of whoever runs the sandbox: order faults, read the book, move the clock."""
+"""The door of whoever runs the sandbox: read the book, move the clock. What goes wrong is ordered next door (`troubles`)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from starlette.routing import Route
 from sandbox.answers import as_json
 from sandbox.book import INPUT_SHOWN_MAX_CHARACTERS, Entry
 from sandbox.fal_shapes import plain, stamp
-from sandbox.faults import KINDS, FaultError
 from sandbox.world import World
 
 PAGE_MAX = 10_000
@@ -30,8 +29,6 @@ class Admin:
         return [
             Route("/healthz", self.healthz, methods=["GET"]),
             Route("/admin/book", self.book, methods=["GET"]),
-            Route("/admin/faults", self.faults, methods=["GET", "POST", "DELETE"]),
-            Route("/admin/webhooks", self.webhooks, methods=["GET"]),
             Route("/admin/reset", self.reset, methods=["POST"]),
             Route("/admin/clock", self.clock, methods=["GET", "POST"]),
         ]
@@ -96,36 +93,14 @@ class Admin:
             "bill_units": None if entry.charge is None else plain(entry.charge.units),
             "bill_unit": None if entry.charge is None else entry.charge.unit,
             "token": entry.token,
+            "input_digest": entry.input_digest,
             "webhook_url": entry.webhook_url,
             "cancel_asked": entry.cancel_asked,
             "faults": [fault.kind for fault in entry.faults],
         }
 
-    async def faults(self, request: Request) -> Response:
-        """GET: kinds and orders. POST: order (an object or a list). DELETE: withdraw (?id, or all)."""
-        board = self._world.faults
-        if request.method == "DELETE":
-            wanted = request.query_params.get("id")
-            return as_json({"withdrawn": board.withdraw(None if wanted is None else int(wanted))})
-        if request.method == "GET":
-            kinds = {kind: {"does": text, "args": dict(args)} for kind, (text, args) in KINDS.items()}
-            return as_json({"kinds": kinds, "orders": [order.shown() for order in board.orders]})
-        try:
-            wish = json.loads(await request.body())
-            wishes = wish if isinstance(wish, list) else [wish]
-            orders = [board.order(one) for one in wishes]
-        except (FaultError, ValueError, AttributeError, TypeError) as error:
-            return as_json({"detail": str(error)}, 400)
-        shown = [order.shown() for order in orders]
-        return as_json(shown if isinstance(wish, list) else shown[0], 201)
-
-    async def webhooks(self, request: Request) -> Response:
-        """The newest delivery tries."""
-        del request
-        return as_json({"sent": [asdict(sent) for sent in self._world.webhooks.sent]})
-
     async def reset(self, request: Request) -> Response:
-        """Forget requests, totals, fault orders and uploads."""
+        """Forget requests, totals, fault orders, outages and uploads."""
         del request
         self._world.reset()
         return as_json({"status": "ok"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -43,6 +43,24 @@ class Dropped(Response):
             pass
 
 
+class Hung(Dropped):
+    """Closes the connection without a word, after a wait."""
+
+    def __init__(self, wait: Callable[[], Awaitable[None]]) -> None:
+        super().__init__()
+        self._wait = wait
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Wait, then drop."""
+        await self._wait()
+        await super().__call__(scope, receive, send)
+
+
+def said(answer: Response) -> int:
+    """The status of an answer as it is written into the book; 0 when there will be none."""
+    return 0 if isinstance(answer, Dropped) else answer.status_code
+
+
 def as_json(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON answer."""
     return Response(json.dumps(body), status, headers, "application/json")
@@ -69,11 +87,14 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
     return b"".join(chunks)
 
 
-def refusal(provider: Provider, fault: Fault) -> Response | None:
+def refusal(world: World, provider: Provider, fault: Fault) -> Response | None:
     """The answer with which this fault refuses a submit, or None when it doesn't."""
     match fault.kind:
         case "drop_before_accept":
             return Dropped()
+        case "hang_before_accept":
+            seconds = min(fault.number("seconds"), world.options.wait_max_seconds)
+            return Hung(lambda: world.clock.sleep(seconds))
         case "refuse_input":
             return refused_input(provider)
         case "exhausted_balance" | "payment_required":
@@ -86,6 +107,16 @@ def refusal(provider: Provider, fault: Fault) -> Response | None:
             return spoiled(fault) if fault.args.get("on", "submit") == "submit" else None
         case _:
             return None
+
+
+def listless(provider: Provider, fault: Fault) -> Response:
+    """What a list answers that is not to be had."""
+    code, seconds = int(fault.number("code")), int(fault.number("retry_after"))
+    headers = {"Retry-After": str(seconds)} if seconds else {}
+    if provider == "replicate":
+        return problem(code, "Service unavailable", headers=headers)
+    kind = "rate_limited" if code == 429 else "server_error"
+    return as_json({"error": {"type": kind, "message": "Temporarily unavailable"}}, code, headers)
 
 
 def refused_input(provider: Provider) -> Response:

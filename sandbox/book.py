@@ -112,6 +112,11 @@ class Entry:
             nap.wake()
 
     @property
+    def input_digest(self) -> str:
+        """The input's SHA-256, however its keys were ordered and its numbers written."""
+        return digest_of(self.input)
+
+    @property
     def bill_nanos(self) -> int:
         """What the provider charges for this request, in nano-USD."""
         return 0 if self.charge is None else self.charge.nanos
@@ -131,6 +136,7 @@ class Refused:
     status: int
     at: float
     token: str | None
+    input_digest: str | None = None
 
 
 @dataclass(slots=True)
@@ -143,6 +149,22 @@ class Totals:
     billed_nanos: int = 0
     webhooks_sent: int = 0
     reads: int = 0
+    turned_away: int = 0
+    """Calls that an outage met. POSTs among them are not counted as POSTs."""
+
+
+def digest_of(given: Any) -> str:
+    """SHA-256 of an input as canonical JSON: keys in order, `1.0` as `1`, members that are null left out."""
+    text = json.dumps(_canonical(given), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _canonical(one) for key, one in value.items() if one is not None}
+    if isinstance(value, list | tuple):
+        return [_canonical(one) for one in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class Book:

@@ -14,10 +14,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sandbox.answers import as_json
+from sandbox.answers import as_json, listless
 from sandbox.book import Entry, Outcome, Phase
 from sandbox.fal_queue import refuse_key
-from sandbox.fal_shapes import image_of, output_with, stamp
+from sandbox.fal_shapes import image_of, listed_input, output_with, stamp
 from sandbox.world import World
 
 IDS_MAX = 50
@@ -65,6 +65,9 @@ class FalPlatform:
     async def jwks(self, request: Request) -> Response:
         """The public keys that webhooks are signed with; no key asked for."""
         del request
+        fault = self._world.faults.claim_list("fal", "jwks")
+        if fault is not None:
+            return listless("fal", fault)
         return as_json(self._world.webhooks.jwks(), 200, {"Cache-Control": "public, max-age=86400"})
 
     async def meta(self, request: Request) -> Response:
@@ -239,8 +242,8 @@ class FalPlatform:
             "status_code": _status_code(entry),
             "duration": None if ended is None else round(ended - entry.started_at, 6),
         }
-        if payloads and entry.stored_io:
-            item["json_input"] = dict(entry.input)
+        if payloads and entry.stored_io and entry.fault("list_bare") is None:
+            item["json_input"] = listed_input(entry)
             if entry.outcome is Outcome.SUCCEEDED:
                 images = [image_of(self._world, entry, index) for index in range(len(entry.pictures))]
                 item["json_output"] = output_with(entry, images)
@@ -253,8 +256,7 @@ class FalPlatform:
             return failure(403, "authorization_error", "This endpoint needs an ADMIN key")
         fault = None if name is None else self._world.faults.claim_list("fal", name)
         if fault is not None:
-            code = int(fault.number("code"))
-            return failure(code, "rate_limited" if code == 429 else "server_error", "Temporarily unavailable")
+            return listless("fal", fault)
         return None
 
 

@@ -19,9 +19,10 @@ from sandbox.answers import (
     read_body,
     read_fault,
     refusal,
+    said,
     settle_answer,
 )
-from sandbox.book import Entry, Phase, Refused
+from sandbox.book import Entry, Phase, Refused, digest_of
 from sandbox.catalog import Ask, Model
 from sandbox.faults import Fault, FaultError
 from sandbox.fields import check
@@ -167,7 +168,7 @@ class FalQueue:
         posts = self._world.book.note_post("fal", endpoint, given, webhook_url)
         taken = self._judge(request, endpoint, given, webhook_url)
         if isinstance(taken, Response):
-            self._note_refused(endpoint, taken.status_code, webhook_url)
+            self._note_refused(endpoint, said(taken), webhook_url, given)
             return taken
         entry, faults = taken
         entry.posts = posts
@@ -189,7 +190,7 @@ class FalQueue:
         except FaultError as error:
             return as_json({"detail": str(error)}, 400)
         for fault in faults:
-            answer = refusal("fal", fault)
+            answer = refusal(world, "fal", fault)
             if answer is not None:
                 return answer
         limit = request.query_params.get("fal_max_queue_length")
@@ -242,9 +243,13 @@ class FalQueue:
             gateway_id=request_id,
         )
 
-    def _note_refused(self, endpoint: str, status: int, webhook_url: str | None) -> None:
+    def _note_refused(
+        self, endpoint: str, status: int, webhook_url: str | None, given: Mapping[str, Any]
+    ) -> None:
         token = None if webhook_url is None else urlsplit(webhook_url).path.rsplit("/", 1)[-1]
-        self._world.book.note_refused(Refused("fal", endpoint, status, self._world.clock.seconds(), token))
+        self._world.book.note_refused(
+            Refused("fal", endpoint, status, self._world.clock.seconds(), token, digest_of(given))
+        )
 
     async def _answer(self, entry: Entry) -> Response:
         headers = {"x-fal-request-id": entry.id}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import uuid
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -171,12 +172,24 @@ def result_is_gone(world: World, entry: Entry, size_bytes: int) -> bool:
     """Whether the result has expired: 1 h, 6 minutes when large, 30 days when payloads are stored."""
     assert entry.ended_at is not None
     lifetime = EXPIRES_LARGE_SECONDS if size_bytes >= LARGE_RESULT_BYTES else EXPIRES_SECONDS
-    return world.clock.seconds() >= entry.ended_at + (STORED_SECONDS if entry.stored_io else lifetime)
+    lifetime = STORED_SECONDS if entry.stored_io else lifetime
+    fault = entry.fault("result_expires")
+    return world.clock.seconds() >= entry.ended_at + (lifetime if fault is None else fault.number("seconds"))
+
+
+def listed_input(entry: Entry) -> dict[str, Any]:
+    """The input as a request list shows it: as it was sent, unless a fault fills the defaults in."""
+    if entry.fault("list_respelled") is None:
+        return dict(entry.input)
+    defaults = {one.name: one.default for one in entry.model.fields if one.default is not None}
+    return {**defaults, **entry.input}
 
 
 def webhook_body(world: World, entry: Entry) -> Mapping[str, Any]:
     """What fal posts to the caller when a request has ended; a result with inline pictures is left out."""
-    body: dict[str, Any] = {"request_id": entry.id, "gateway_request_id": entry.gateway_id}
+    tried = str(uuid.uuid5(uuid.UUID(entry.id), "try"))
+    request_id = entry.id if entry.fault("gateway_webhook") is None else tried
+    body: dict[str, Any] = {"request_id": request_id, "gateway_request_id": entry.gateway_id}
     unserializable = {"payload": None, "payload_error": "Response payload is not JSON serializable."}
     if entry.failure is not None:
         body |= {"status": "ERROR", "error": f"Invalid status code: {entry.failure.code}"}

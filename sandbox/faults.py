@@ -21,6 +21,10 @@ KINDS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     # The answer to the submit or create.
     "drop_before_accept": ("Close the connection without accepting the request.", {}),
     "drop_after_accept": ("Accept (and bill) the request, then close the connection without an answer.", {}),
+    "hang_before_accept": (
+        "Leave the caller waiting, then close the connection, without accepting the request.",
+        {"seconds": 60.0},
+    ),
     "hang_after_accept": ("Accept, then leave the caller waiting, then close.", {"seconds": 60.0}),
     "delay": ("Answer the submit late.", {"seconds": 1.0}),
     "status": (
@@ -99,6 +103,10 @@ KINDS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     # Reads.
     "status_unknown_word": ("A status word that nobody knows.", {"word": "PREPARING", "count": 1}),
     "missing_logs_key": ("fal: status without the key logs.", {}),
+    "result_expires": (
+        "The result goes this long after the end (fal: 404, like after 1 h or, when large, 6 minutes; Replicate: data_removed).",
+        {"seconds": 360.0},
+    ),
     "lost_request": ("The id is unknown from now on: 404 on every read.", {}),
     "processing_with_output": ("Replicate: output is complete while the status is processing.", {"reads": 1}),
     "dict_error": ("Replicate: the error of a failed prediction is an object.", {}),
@@ -115,15 +123,49 @@ KINDS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
         "A webhook with a wrong signature comes first; only: no right one follows.",
         {"only": False},
     ),
-    "delay_webhook": ("Webhooks come late.", {"seconds": 5.0}),
+    "delay_webhook": (
+        "Webhooks come late. event: only those of this event (start, output, logs, completed), so that they change places.",
+        {"seconds": 5.0, "event": ""},
+    ),
     "stale_webhook": ("The signature's timestamp is old.", {"seconds": 600}),
+    "replay_webhook": (
+        "Each webhook is sent again, byte for byte, its old signature included, this much later.",
+        {"seconds": 1.0, "copies": 1},
+    ),
+    "truncate_webhook": (
+        (
+            "A webhook that ends in the middle comes first. signed: what is there is rightly signed; cut: the "
+            "connection ends before the announced length. only: no right one follows."
+        ),
+        {"signed": True, "cut": False, "only": False},
+    ),
+    "huge_webhook": (
+        "A rightly signed webhook of this many bytes comes first; only: no right one follows.",
+        {"bytes": 10 * 1024 * 1024, "only": False},
+    ),
+    "stray_webhook": (
+        (
+            "A rightly signed webhook about a request that nobody knows comes first, to a token that nobody "
+            "knows; same_token: to the request's own."
+        ),
+        {"same_token": False},
+    ),
+    "gateway_webhook": (
+        "fal: request_id names a try of fal's own, gateway_request_id what was submitted.",
+        {},
+    ),
     "null_payload_webhook": ("fal: payload null and payload_error.", {}),
     # Lists.
     "list_delay": ("The request shows up late in the provider's list.", {"seconds": 5.0}),
     "list_missing": ("The request never shows up in the provider's list.", {}),
+    "list_bare": ("fal: the list does not show the request's payloads.", {}),
+    "list_respelled": ("The list shows the request's input with the model's defaults filled in.", {}),
     "list_unavailable": (
-        "A list answers with this status. endpoint: by-endpoint, billing-events, usage, predictions.",
-        {"code": 503},
+        (
+            "A list, or the keys of webhooks, answer with this status. endpoint: by-endpoint, billing-events, usage, jwks (fal); "
+            "predictions, webhook-secret (Replicate). retry_after: seconds, 0 = not said."
+        ),
+        {"code": 503, "retry_after": 0},
     ),
 }
 """Every kind: what it does, and its arguments with their defaults."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from urllib.parse import urlsplit
 
 import httpx
@@ -27,9 +27,14 @@ class Outgoing:
         """GET without redirects. Raises httpx.HTTPError."""
         return await self._open().get(url)
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> httpx.Response:
-        """POST without redirects. Raises httpx.HTTPError."""
-        return await self._open().post(url, content=body, headers=dict(headers))
+    async def post(
+        self, url: str, body: bytes, headers: Mapping[str, str], *, cut: bool = False
+    ) -> httpx.Response:
+        """POST without redirects. Raises httpx.HTTPError. `cut`: announce all of it, send half, hang up, and raise."""
+        if not cut:
+            return await self._open().post(url, content=body, headers=dict(headers))
+        announced = {**headers, "Content-Length": str(len(body))}
+        return await self._open().post(url, content=_half(body), headers=announced)
 
     def _open(self) -> httpx.AsyncClient:
         if self._client is None:
@@ -41,3 +46,7 @@ class Outgoing:
         if self._client is not None:
             await self._client.aclose()
             self._client = None
+
+
+async def _half(body: bytes) -> AsyncIterator[bytes]:
+    yield body[: len(body) // 2]

@@ -16,8 +16,17 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from sandbox import replicate_shapes
-from sandbox.answers import TooLarge, problem, read_body, read_fault, refusal, settle_answer
-from sandbox.book import Entry, Outcome, Phase, Refused
+from sandbox.answers import (
+    TooLarge,
+    listless,
+    problem,
+    read_body,
+    read_fault,
+    refusal,
+    said,
+    settle_answer,
+)
+from sandbox.book import Entry, Outcome, Phase, Refused, digest_of
 from sandbox.catalog import Model
 from sandbox.faults import Fault, FaultError
 from sandbox.fields import Problem, check
@@ -111,7 +120,14 @@ class ReplicateApi:
         if isinstance(taken, Response):
             token = None if webhook_url is None else webhook_url.rsplit("/", 1)[-1]
             self._world.book.note_refused(
-                Refused("replicate", endpoint, taken.status_code, self._world.clock.seconds(), token)
+                Refused(
+                    "replicate",
+                    endpoint,
+                    said(taken),
+                    self._world.clock.seconds(),
+                    token,
+                    digest_of(given.get("input")),
+                )
             )
             return taken
         taken.posts = posts
@@ -172,7 +188,7 @@ class ReplicateApi:
         except FaultError as error:
             return problem(400, str(error), "Bad request")
         for fault in faults:
-            answer = refusal("replicate", fault)
+            answer = refusal(world, "replicate", fault)
             if answer is not None:
                 return answer
         problems = _header_problems(request)
@@ -275,7 +291,7 @@ class ReplicateApi:
             return refused
         fault = self._world.faults.claim_list("replicate", "predictions")
         if fault is not None:
-            return problem(int(fault.number("code")), "Service unavailable")
+            return listless("replicate", fault)
         try:
             after, before = _moment(request, "created_after"), _moment(request, "created_before")
             below = _cursor(request.query_params.get("cursor"))
@@ -292,7 +308,7 @@ class ReplicateApi:
                 found.append(entry)
             if len(found) > PAGE:
                 break
-        results = [replicate_shapes.prediction(self._world, entry) for entry in found[:PAGE]]
+        results = [replicate_shapes.listed(self._world, entry) for entry in found[:PAGE]]
         body = {"previous": None, "next": self._next_url(request, found), "results": results}
         return _answer(body, 200, self._limits.spend("list"))
 

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sandbox.answers import TooLarge, as_json, problem, read_body, spoiled
+from sandbox.answers import TooLarge, as_json, listless, problem, read_body, spoiled
 from sandbox.catalog import Model
 from sandbox.fields import PRESETS, Field
 from sandbox.multipart import MultipartError, parse_form
@@ -128,6 +128,9 @@ class ReplicateRest:
 
     async def secret(self, request: Request) -> Response:
         """The secret that webhooks are signed with."""
+        fault = self._world.faults.claim_list("replicate", "webhook-secret")
+        if fault is not None:
+            return listless("replicate", fault)
         return refuse_token(request) or as_json({"key": self._world.webhooks.replicate_secret})
 
     async def models(self, request: Request) -> Response:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from sandbox.book import Entry, Outcome, Phase
-from sandbox.fal_shapes import progress_line
+from sandbox.fal_shapes import listed_input, progress_line
 from sandbox.pictures import CONTENT_KINDS, EXTENSIONS
 from sandbox.world import World
 
@@ -22,7 +22,9 @@ def stamp(moment: datetime, digits: int = 9) -> str:
 
 def is_removed(world: World, entry: Entry) -> bool:
     """Whether input, output, files and logs are gone: one hour after the end."""
-    return entry.ended_at is not None and world.clock.seconds() >= entry.ended_at + REMOVED_SECONDS
+    fault = entry.fault("result_expires")
+    kept_seconds = REMOVED_SECONDS if fault is None else fault.number("seconds")
+    return entry.ended_at is not None and world.clock.seconds() >= entry.ended_at + kept_seconds
 
 
 def prediction(world: World, entry: Entry, *, early: bool = False) -> dict[str, Any]:
@@ -63,6 +65,14 @@ def prediction(world: World, entry: Entry, *, early: bool = False) -> dict[str, 
     if odd is not None and entry.reads["odd word"] < odd.number("count"):
         entry.reads["odd word"] += 1
         body["status"] = odd.args["word"]
+    return body
+
+
+def listed(world: World, entry: Entry) -> dict[str, Any]:
+    """The prediction as a list shows it."""
+    body = prediction(world, entry)
+    if entry.fault("list_respelled") is not None and not is_removed(world, entry):
+        body["input"] = listed_input(entry)
     return body
 
 

@@ -7,6 +7,7 @@ import contextlib
 import ipaddress
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -22,6 +23,9 @@ BACKLOG = 2048
 KEEP_ALIVE_SECONDS = 75
 START_SECONDS = 10.0
 TICKS_PER_SECOND = 10
+ANSWER_SECONDS = 0.05
+"""Time for the answer to the order that closes the port."""
+REOPEN_TRIES_MAX = 100
 
 
 class DroppableProtocol(H11Protocol):
@@ -44,6 +48,25 @@ class PromptServer(uvicorn.Server):
         """End `serve`."""
         self.should_exit = True
         self._stopping.set()
+
+    async def close_port(self) -> None:
+        """Refuse connections, and cut those that there are. What works on a request works on."""
+        for server in self.servers:
+            server.close()
+        for connection in tuple(self.server_state.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+
+    async def open_port(self, listener: socket.socket) -> None:
+        """Listen again."""
+
+        def protocol() -> asyncio.Protocol:
+            return DroppableProtocol(
+                config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+            )
+
+        server = await asyncio.get_running_loop().create_server(protocol, sock=listener, backlog=BACKLOG)
+        self.servers = [server]
 
     async def main_loop(self) -> None:
         """Refresh the Date header each second until told to stop."""
@@ -127,12 +150,28 @@ class Sandbox:
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
         )
         self._server = PromptServer(config)
+        self._world.outages.close_port = self.refuse
         self._serving = asyncio.get_running_loop().create_task(self._server.serve([listener]))
         async with asyncio.timeout(START_SECONDS):
             while not self._server.started:
                 if self._serving.done():
                     self._serving.result()
                 await asyncio.sleep(0.005)
+
+    def refuse(self, seconds: float) -> None:
+        """Close the port for so many seconds of the sandbox's clock, once what is being answered has been answered."""
+        self.world.chores.start(self._closed_for(seconds))
+
+    async def _closed_for(self, seconds: float) -> None:
+        server, clock = self._server, self.world.clock
+        assert server is not None
+        nap = clock.nap(seconds)
+        await asyncio.sleep(ANSWER_SECONDS)
+        await server.close_port()
+        await nap.wait()
+        host, _, port = self.url.removeprefix("http://").rpartition(":")
+        again = replace(self.options, host=host.strip("[]"), port=int(port))
+        await server.open_port(await _listen_again(again))
 
     async def wait(self) -> None:
         """Serve until `stop` is called or this task is cancelled."""
@@ -180,6 +219,16 @@ def _address_is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+async def _listen_again(options: SandboxOptions) -> socket.socket:
+    """The same port, which somebody else may hold for a moment."""
+    for _ in range(REOPEN_TRIES_MAX):
+        try:
+            return _listen(options)
+        except OSError:
+            await asyncio.sleep(ANSWER_SECONDS)
+    return _listen(options)
 
 
 def _listen(options: SandboxOptions) -> socket.socket:

@@ -13,6 +13,7 @@ from sandbox.clock import SandboxClock
 from sandbox.dice import Dice
 from sandbox.faults import FaultBoard
 from sandbox.options import SandboxOptions
+from sandbox.outages import Outages
 from sandbox.outgoing import Outgoing
 from sandbox.pictures import Pictures
 from sandbox.uploads import Uploads
@@ -36,6 +37,7 @@ class World:
     works: Works
     chores: Chores
     outgoing: Outgoing
+    outages: Outages
     fal: dict[str, Model] = field(default_factory=fal_models)
     replicate: dict[str, Model] = field(default_factory=replicate_models)
 
@@ -62,6 +64,7 @@ class World:
                 self.works.cancel(entry)
         self.book.clear()
         self.faults.withdraw()
+        self.outages.withdraw()
         self.uploads.clear()
         self.webhooks.sent.clear()
 
@@ -90,4 +93,5 @@ def make_world(options: SandboxOptions, url: str) -> World:
         works=works,
         chores=chores,
         outgoing=outgoing,
+        outages=Outages(clock, book, options.wait_max_seconds),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
+from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -11,7 +12,16 @@ import fal_client
 import httpx
 from fal_client.client import CDN_URL, QUEUE_URL_FORMAT, REST_URL, AppId
 
-from service.domain.exchange import CancelAnswer, DispatchAnswer, Order, Refused, Result, Status, Unclear
+from service.domain.exchange import (
+    CancelAnswer,
+    DispatchAnswer,
+    Ended,
+    Order,
+    Refused,
+    Result,
+    Status,
+    Unclear,
+)
 from service.domain.failure import ProviderUnavailable
 from service.domain.limits import (
     dispatch_post_seconds_max,
@@ -19,7 +29,7 @@ from service.domain.limits import (
     provider_call_seconds_max,
 )
 from service.ports import Clock
-from service.providers.fal_answers import judge_submit, read_cancel, read_result, read_status
+from service.providers.fal_answers import judge_submit, never_ran, read_cancel, read_result, read_status
 from service.providers.posting import OnePost, posting_transport
 from service.providers.wire import Answer, Caller, calling_transport, no_answer, trust, usable_url
 
@@ -126,10 +136,18 @@ class FalProvider:
         return read_status(await self._caller.ask("GET", url, params={"logs": "1"}), self._clock)
 
     async def result(self, endpoint: str, provider_id: str) -> Result:
-        """The result with its evidence, which is in a header that fal-client does not show."""
-        url = self._handle(endpoint, provider_id).response_url
-        answer = await self._caller.ask("GET", url)
-        return read_result(answer, self._clock, kept_seconds=RESULT_PROMISED_SECONDS)
+        """The result with its evidence, which is in a header that fal-client does not show.
+
+        A cancelled request answers the same error whether it was taken out of the queue or stopped under way: whether it ran, and
+        so may be billed, is told by its status.
+        """
+        handle = self._handle(endpoint, provider_id)
+        answer = await self._caller.ask("GET", handle.response_url)
+        result = read_result(answer, self._clock, kept_seconds=RESULT_PROMISED_SECONDS)
+        if result.ended is Ended.CANCELLED and not result.billable_units:
+            status = await self._caller.ask("GET", handle.status_url, params={"logs": "1"})
+            return replace(result, surely_unbilled=never_ran(status))
+        return result
 
     async def cancel(self, endpoint: str, provider_id: str) -> CancelAnswer:
         """Ask fal to stop. Only CANCELLED says that it did not run."""

@@ -182,6 +182,17 @@ def read_status(answer: Answer, clock: Clock) -> Status:
     return Status(stage, position, fraction_of(lines), lines)
 
 
+def never_ran(answer: Answer) -> bool:
+    """Whether a request's status says that it ended before a runner had it: complete, its metrics without an inference time, and
+    nothing in its log. Whatever is not said (no metrics, no log) is no proof.
+    """
+    data = answer.object()
+    if answer.status != 200 or data is None or data.get("status") != "COMPLETED":
+        return False
+    metrics, logs = data.get("metrics"), data.get("logs")
+    return isinstance(metrics, dict) and metrics.get("inference_time") is None and logs == []
+
+
 def _logs(logs: Any) -> tuple[LogLine, ...]:
     if not isinstance(logs, list):
         return ()
@@ -313,4 +324,4 @@ def read_cancel(answer: Answer, clock: Clock) -> CancelAnswer:
     raise no_answer("fal", answer, clock)
 
 
-__all__ = ["judge_submit", "read_cancel", "read_result", "read_status"]
+__all__ = ["judge_submit", "never_ran", "read_cancel", "read_result", "read_status"]

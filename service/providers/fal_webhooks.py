@@ -130,8 +130,10 @@ def _fits(key: Ed25519PublicKey, signature: bytes, message: bytes) -> bool:
 
 
 def _notice(data: Mapping[str, Any]) -> WebhookNotice:
-    """After a retry of fal's own, `request_id` may name the try and `gateway_request_id` what was submitted."""
-    ids = [usable_id(data.get(name)) for name in ("request_id", "gateway_request_id")]
+    """After a retry of fal's own, `request_id` may name the try, and `gateway_request_id` what was submitted and
+    can be asked for.
+    """
+    ids = [usable_id(data.get(name)) for name in ("gateway_request_id", "request_id")]
     known = list(dict.fromkeys(one for one in ids if one is not None))
     if not known:
         raise WebhookForged("a webhook about no request", kind="malformed_body")
