@@ -12,7 +12,8 @@ from service.core.switches import SWITCHES_KEY, SwitchBoard
 from service.domain.absence import AbsenceRule, search_until
 from service.domain.catalog import Catalog, suggestion
 from service.domain.commands import ResolveByHand, SetSwitch
-from service.domain.errors import EtagMismatch, JobNotFound, RouteNotFound, StoreUnavailable
+from service.domain.errors import FieldInvalid, JobNotFound, RouteNotFound, StoreUnavailable
+from service.domain.limits import switches_count_max
 from service.domain.oversight import Switch, SwitchScope, SwitchState
 from service.domain.queries import OpenAttempt
 from service.domain.records import Attempt, AttemptState
@@ -63,10 +64,14 @@ class Oversight:
         reason: str,
         by: str,
     ) -> Switch:
-        """Set it; this replica acts on it before the answer. Raises RouteNotFound for what the catalog does not have."""
+        """Set it; this replica acts on it before the answer.
+
+        Raises RouteNotFound for what the catalog does not have, FieldInvalid when too many switches are set.
+        """
         if state is not SwitchState.ON:
             # A misspelt name would look like an emergency stop and stop nothing; an old switch can always be removed.
             self._check(scope, target)
+            await self._check_room(scope, target)
         switch: Switch = await self._store.execute(
             SetSwitch(
                 event_id=self._dice.new_id(),
@@ -98,6 +103,13 @@ class Oversight:
                 f"the catalog has no {scope.value.lower()} {target[:100]!r}", metadata=metadata
             )
 
+    async def _check_room(self, scope: SwitchScope, target: str) -> None:
+        keys = {(one.scope, one.target) for one in await self._reader.switches()}
+        if len(keys - {(scope, target)}) >= switches_count_max:
+            raise FieldInvalid.of(
+                "switch", f"at most {switches_count_max} switches can be set", limit=switches_count_max
+            )
+
     async def resolve(self, resolution: Resolution, *, by: str) -> OpenAttempt:
         """Decide the attempt's fate and wake whoever goes on with it.
 
@@ -107,8 +119,6 @@ class Oversight:
         before = await self._reader.attempt(resolution.attempt_id)
         if before is None:
             raise JobNotFound("there is no such attempt")
-        if before.attempt.state is not AttemptState.UNKNOWN:
-            raise EtagMismatch(f"the attempt is {before.attempt.state.value}, no longer UNKNOWN")
         attempt: Attempt = await self._store.execute(
             ResolveByHand(
                 event_id=self._dice.new_id(),

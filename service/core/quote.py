@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from service.core.requests import Quote, QuotedRoute, Submission
-from service.core.switches import SwitchBoard, scope_text
+from service.core.switches import SwitchBoard
 from service.domain.budget import covering
 from service.domain.catalog import Catalog
 from service.domain.commands import CacheMode
@@ -75,10 +75,8 @@ class Quotes:
                 rank = len(tried) + 1
                 tried.append(QuotedRoute(one.provider, one.route, one.endpoint, rank, one, estimate, ()))
             else:
-                causes = (
-                    (Reason.PAUSED.value, "", f"{scope_text(switch)} is switched off: {switch.reason}"),
-                )
-                paused.append(QuotedRoute(one.provider, one.route, one.endpoint, 0, None, estimate, causes))
+                cause = (Reason.PAUSED.value, "", f"{switch.name} is switched off: {switch.reason}")
+                paused.append(QuotedRoute(one.provider, one.route, one.endpoint, 0, None, estimate, (cause,)))
         unfit = []
         for route, exclusions in plan.excluded:
             causes = tuple((one.reason.value, one.field, one.message) for one in exclusions)

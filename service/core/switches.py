@@ -26,15 +26,9 @@ _TAKE_NOTHING_NEW: Final = frozenset({SwitchState.DRAIN, SwitchState.OFF})
 _SEND_NOTHING: Final = frozenset({SwitchState.OFF})
 
 
-def scope_text(switch: Switch) -> str:
-    """A switch's scope as people write it: `provider:fal`, `route:fal/flux-dev`, `project:growth`, `dispatch`."""
-    kind = switch.scope.value.lower()
-    return f"{kind}:{switch.target}" if switch.target else kind
-
-
 def paused(switch: Switch) -> Paused:
     """The refusal of what this switch takes out of use."""
-    metadata = {"scope": scope_text(switch), "state": switch.state.value, "reason": switch.reason}
+    metadata = {"scope": switch.name, "state": switch.state.value, "reason": switch.reason}
     if switch.expires_at is not None:
         moment = datetime.fromtimestamp(switch.expires_at // MICROS_PER_SECOND, tz=UTC)
         metadata["expireTime"] = moment.strftime("%Y-%m-%dT%H:%M:%SZ")

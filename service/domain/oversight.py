@@ -54,6 +54,12 @@ class Switch:
     event_id: str
     """The audit event that set it."""
 
+    @property
+    def name(self) -> str:
+        """How people write it: `provider:fal`, `route:fal/flux-dev`, `project:growth`, `dispatch`."""
+        kind = self.scope.value.lower()
+        return f"{kind}:{self.target}" if self.target else kind
+
 
 @value(frozen=True, slots=True)
 class AuditEvent:

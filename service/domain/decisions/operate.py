@@ -12,6 +12,7 @@ from service.domain.decisions.events import tell
 from service.domain.decisions.evidence import bind_provider_id, never_accepted
 from service.domain.decisions.resolve import ABSENT, may_be_judged
 from service.domain.errors import EtagMismatch, FieldInvalid, JobNotFound
+from service.domain.money import usd_text
 from service.domain.oversight import AuditEvent, Switch, SwitchState
 from service.domain.records import Attempt, AttemptState, Grade, Render
 from service.domain.render import RENDER_FINAL, fenced_out, move_attempt
@@ -42,7 +43,7 @@ def set_switch(world: World, command: SetSwitch) -> Switch:
         "before": (known.state if known else SwitchState.ON).value,
         "expires_at": command.expires_at,
     }
-    _audit(world, command, "switch.set", command.target or command.scope.value.lower(), details)
+    _audit(world, command, "switch.set", switch.name, details)
     return switch
 
 
@@ -58,16 +59,19 @@ def resolve_by_hand(world: World, command: ResolveByHand) -> Attempt:
     details: dict[str, Any] = {"render": render.id, "before": attempt.state.value}
     if command.adopt_provider_id is not None:
         details |= {"adopt_provider_id": command.adopt_provider_id}
+        found = f"adopted as {command.adopt_provider_id}"
         adopted = BindProviderId(attempt.id, attempt.provider, command.adopt_provider_id, source="OPERATOR")
         bind_provider_id(world, adopted)
     elif command.not_accepted:
         details |= {"not_accepted": True}
+        found = "not accepted"
         never_accepted(world, attempt, ABSENT, "not accepted, by an operator")
     else:
         assert command.amount_nanos is not None, "one of the three was checked"
         details |= {"amount_nanos": command.amount_nanos}
+        found = f"settled at {usd_text(command.amount_nanos)}"
         _settle(world, render, attempt, command.amount_nanos)
-    tell(world, render, attempt.number, "RESOLVED_BY_HAND", command.reason)
+    tell(world, render, attempt.number, "RESOLVED_BY_HAND", f"{found}, by {command.by}: {command.reason}")
     _audit(world, command, "attempt.resolve", attempt.id, details)
     return world.attempts.get(attempt.id) or attempt
 
@@ -91,7 +95,7 @@ def _check(world: World, command: ResolveByHand, render: Render, attempt: Attemp
     if command.adopt_provider_id is not None:
         bound = world.provider_ids.get((attempt.provider, command.adopt_provider_id))
         if bound is not None and bound.attempt_id != attempt.id:
-            raise FieldInvalid.of("adopt_provider_id", "it belongs to another attempt")
+            raise FieldInvalid.of("adopt_provider_request_id", "belongs to another attempt")
 
 
 def _settle(world: World, render: Render, attempt: Attempt, amount_nanos: int) -> None:
