@@ -24,15 +24,20 @@ from service.domain.queries import (
     AttemptQuery,
     AuditPage,
     AuditQuery,
+    BilledAttempt,
     BudgetState,
     ChargePage,
     ChargeQuery,
     CostQuery,
     CostReport,
+    DiscrepancyPage,
+    DiscrepancyQuery,
     JobPage,
     JobQuery,
     LedgerSnapshot,
     OpenAttempt,
+    ReconciliationPage,
+    ReconciliationQuery,
     TransferPage,
     TransferQuery,
 )
@@ -430,6 +435,28 @@ class LedgerExports(Protocol):
 
     async def statement(self, project: str, month: str) -> Statement:
         """The account of a project for a UTC month (`2026-11`), in one snapshot."""
+        ...
+
+
+class BooksReader(Protocol):
+    """What reconciliation compares, and what it found. MUST NOT block the event loop; raises `StoreUnavailable`."""
+
+    async def attempts_used(
+        self, provider: str, since: int, before: int, limit: int
+    ) -> tuple[BilledAttempt, ...]:
+        """The attempts at the provider that were sent and whose usage time is in the span (microseconds), oldest first."""
+        ...
+
+    async def attempts_of_ids(self, provider: str, provider_ids: tuple[str, ...]) -> Mapping[str, str]:
+        """Which attempt has which of these ids: provider_id → attempt id."""
+        ...
+
+    async def reconciliations(self, query: ReconciliationQuery) -> ReconciliationPage:
+        """A page of comparisons."""
+        ...
+
+    async def discrepancies(self, query: DiscrepancyQuery) -> DiscrepancyPage:
+        """A page of charges in dispute."""
         ...
 
 

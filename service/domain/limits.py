@@ -160,3 +160,14 @@ budget_name_characters_max: Final = 400
 export_page_rows: Final = 2_000
 hold_days_max: Final = 7
 """No hold lives longer: every state has its limit. What was held at an instant is looked for this far back."""
+reconcile_look_seconds: Final = 3_600.0
+reconcile_days_count: Final = 4
+"""Today and so many days before are compared again and again; older ones by hand."""
+reconcile_attempts_max: Final = 100_000
+bill_pages_max: Final = 200
+bill_edge_seconds: Final = 2 * 3_600
+"""A bill may lie so far on the other side of midnight."""
+bill_settle_seconds: Final = 24 * 3_600
+"""So long after its end a day's bills are taken to be complete."""
+absence_on_bill_seconds: Final = 72 * 3_600
+"""So old an unconfirmed attempt has to be before its absence from a complete bill proves that it cost nothing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
+from service.domain.bills import Discrepancy, Reconciliation, Side
 from service.domain.focus import ChargeRow
 from service.domain.oversight import AuditEvent
 from service.domain.records import Attempt, Budget, Render, Transfer, Window
@@ -240,3 +241,51 @@ class ChargePage:
 
     rows: tuple[ChargeRow, ...]
     as_of: int
+
+
+@dataclass(frozen=True, slots=True)
+class BilledAttempt:
+    """An attempt that was sent, with every id under which the provider knows it."""
+
+    attempt: Attempt
+    provider_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReconciliationQuery:
+    """Which comparisons, newest first. Times are started_at, half-open; None means no restriction."""
+
+    limit: int
+    provider: str | None = None
+    after: tuple[int, str] | None = None
+    """(started_at, id) of the last row of the page before."""
+    started_from: int | None = None
+    started_before: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DiscrepancyQuery:
+    """Which charges in dispute, newest first. Times are usage times, half-open; None means no restriction."""
+
+    limit: int
+    provider: str | None = None
+    sides: tuple[Side, ...] = ()
+    include_resolved: bool = False
+    after: tuple[int, str, str, str] | None = None
+    """(usage_at, provider, side, key) of the last row of the page before."""
+    used_from: int | None = None
+    used_before: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReconciliationPage:
+    """Comparisons in the asked order."""
+
+    reconciliations: tuple[Reconciliation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DiscrepancyPage:
+    """Charges in dispute in the asked order."""
+
+    discrepancies: tuple[Discrepancy, ...]
