@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from service.database.dialect import Dialect
-from service.database.loader import Loaded, Loader, Unlocked
+from service.database.loaded import Loaded, Unlocked
+from service.database.loader import Loader
 from service.database.opening import Openings
 from service.database.session import Session
 from service.database.writer import Writer

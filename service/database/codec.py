@@ -13,6 +13,7 @@ from sqlalchemy import Boolean, Table
 
 from service.database import ledger_tables as money
 from service.database import tables as work
+from service.domain import oversight as o
 from service.domain import records as r
 from service.domain.errors import Reason
 from service.domain.failure import Failure, Fault, RetryAdvice
@@ -47,6 +48,7 @@ class Codec(Generic[Record]):
         self._encoders = [(names.index(name), pair[0]) for name, pair in both.items() if pair[0] is not bool]
         self._decoders = [(names.index(name), pair[1]) for name, pair in both.items()]
         self._encode = dict(self._encoders)
+        self._plain_key = not any(index < self.key_count for index in self._encode)
         keys = {column.name for column in table.primary_key.columns}
         assert keys == set(names[: self.key_count]), f"{table.name}: the key comes first"
         self._fixed = frozenset(names.index(name) for name in fixed) | frozenset(range(self.key_count))
@@ -72,7 +74,9 @@ class Codec(Generic[Record]):
         values = self._get(record)
         encode = self._encode
         row = [encode[i](values[i]) if i in encode else values[i] for i in columns]
-        return [*values[: self.key_count], *row]
+        if self._plain_key:
+            return [*values[: self.key_count], *row]
+        return [*self.row(record)[: self.key_count], *row]
 
     def record(self, row: Sequence[Any]) -> Record:
         """The record of a row that has (at least) the table's columns first, in order."""
@@ -149,7 +153,12 @@ RENDERS: Final = Codec(
 ATTEMPTS: Final = Codec(
     work.attempts,
     r.Attempt,
-    {"state": _enum(r.AttemptState), "grade": _enum(r.Grade), "failure": _FAILURE},
+    {
+        "state": _enum(r.AttemptState),
+        "grade": _enum(r.Grade),
+        "posted_grade": _enum(r.Grade),
+        "failure": _FAILURE,
+    },
     fixed=("render_id", "number", "project", "provider", "route", "endpoint", "token", "price", "usage_at"),
 )
 PROVIDER_IDS: Final = Codec(work.provider_ids, r.ProviderId)
@@ -157,6 +166,11 @@ ASSETS: Final = Codec(work.assets, r.Asset, {"state": _enum(r.AssetState)})
 RENDER_ASSETS: Final = Codec(work.render_assets, r.RenderAsset)
 RENDER_INPUTS: Final = Codec(work.render_inputs, r.RenderInput)
 REPLICAS: Final = Codec(work.replicas, r.Replica)
+EVENTS: Final = Codec(work.events, o.Event)
+SWITCHES: Final = Codec(
+    work.switches, o.Switch, {"scope": _enum(o.SwitchScope), "state": _enum(o.SwitchState)}
+)
+AUDIT_EVENTS: Final = Codec(work.audit_events, o.AuditEvent)
 BUDGETS: Final = Codec(
     money.budgets, r.Budget, {"period": _enum(r.Period), "alert_percents": (json.dumps, _numbers)}
 )

@@ -13,45 +13,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from service.database import codec
 from service.database.dialect import Dialect, Moved
-from service.database.opening import Opening, Openings
+from service.database.loaded import Loaded, Locked
+from service.database.opening import Openings
 from service.database.session import Session
 from service.database.statements import Statements
 from service.domain.budget import covering, empty_window, window_start
 from service.domain.commands import Accept, CacheMode, Command, SetBudget
 from service.domain.decisions import may_hold
 from service.domain.reach import Reach, reach
-from service.domain.records import Flight, Render, RenderState
+from service.domain.records import Render, RenderState
 from service.domain.world import World
 
 KNOWN_WINDOWS_MAX: Final = 100_000
-
-
-@dataclass(slots=True)
-class Locked:
-    """The rows that a batch may change: those that it has locked."""
-
-    flights: set[tuple[str, str]] = field(default_factory=set)
-    renders: set[str] = field(default_factory=set)
-    attempts: set[str] = field(default_factory=set)
-    jobs: set[str] = field(default_factory=set)
-    assets: set[str] = field(default_factory=set)
-    windows: set[tuple[str, int]] = field(default_factory=set)
-    replicas: set[str] = field(default_factory=set)
-
-
-@dataclass(slots=True)
-class Loaded:
-    """The world of a batch, what of it is locked, and which rows the loader itself inserted."""
-
-    world: World
-    locked: Locked
-    new_flights: list[tuple[str, str]]
-    openings: list[Opening]
 
 
 class Loader:
@@ -82,7 +59,7 @@ class Loader:
         load.read_jobs()
         load.read_assets()
         load.read_replicas()
-        load.read_budget_changes()
+        load.read_oversight()
         load.lock_windows()
         openings = [
             self._openings.prepare(session, world, command)
@@ -161,6 +138,9 @@ class _Load:
                 self._waited |= found
             if r.settles:
                 self._settling |= found
+            if r.flights_of_attempts:
+                rows = self._read(self._sql.flights_of_renders, found)
+                self._flight_keys |= {(scope, fingerprint) for scope, fingerprint in rows}
 
     def _read_requests(self) -> None:
         keys = {key for _, r in self._wanted for key in r.requests}
@@ -185,26 +165,50 @@ class _Load:
 
     def _read_flights(self) -> None:
         wanted = {key for i, (_, r) in enumerate(self._wanted) if i not in self._calm for key in r.flights}
+        width = len(codec.FLIGHTS.table.columns)
         at: dict[tuple[str, str], Render | None] = {}
         for row in self._read(self._sql.flights_ahead, wanted):
-            self.ahead_now = row[3]
-            at[row[0], row[1]] = codec.RENDERS.record(row[4:]) if row[4] is not None else None
-            self._world.flights.load((row[0], row[1]), Flight(row[0], row[1], row[2]))
+            flight = codec.FLIGHTS.record(row[:width])
+            self.ahead_now = row[width]
+            at[flight.scope, flight.fingerprint] = (
+                codec.RENDERS.record(row[width + 1 :]) if row[width + 1] is not None else None
+            )
+            self._world.flights.load((flight.scope, flight.fingerprint), flight)
+        good = self._good_renders(at)
         for index, (command, r) in enumerate(self._wanted):
             if index in self._calm or not r.flights:
                 continue
             render = at.get(r.flights[0])
-            if (
-                render is not None
-                and not self._careful
-                and _answers(command, render, self.ahead_now or self._world.now)
-            ):
-                self._calm.add(index)
+            older = good.get(r.flights[0])
+            if self._careful or render is None:
+                self._flight_keys |= set(r.flights)
+            elif self._answers(command, render):
+                self._expect(index, render)
+            elif older is not None and render.finished_at is not None and self._answers(command, older):
                 self._world.renders.load(render.id, render)
-                self._shown.add(render.id)
+                self._expect(index, older)
             else:
                 self._flight_keys |= set(r.flights)
         self._missing_flights = self._flight_keys - at.keys()
+
+    def _good_renders(self, at: dict[tuple[str, str], Render | None]) -> dict[tuple[str, str], Render]:
+        """Older renders that may answer, by flight."""
+        by_id = {
+            flight.good_render_id: key
+            for key in at
+            if (flight := self._world.flights.get(key)) is not None and flight.good_render_id is not None
+        }
+        rows = [codec.RENDERS.record(row) for row in self._read(self._sql.renders, by_id)]
+        return {by_id[render.id]: render for render in rows}
+
+    def _answers(self, command: Command, render: Render) -> bool:
+        return _answers(command, render, self.ahead_now or self._world.now)
+
+    def _expect(self, index: int, render: Render) -> None:
+        """The command will be answered from this finished render, without a lock."""
+        self._calm.add(index)
+        self._world.renders.load(render.id, render)
+        self._shown.add(render.id)
 
     def _renders_of(self, sql: str, keys: Iterable[str]) -> dict[str, str]:
         return {row[0]: row[1] for row in self._read(sql, set(keys))}
@@ -234,15 +238,16 @@ class _Load:
         if not self._flight_keys:
             return
         missing = sorted(self._missing_flights)
-        self._sql.make_flights(self._session, [[*key, None] for key in missing])
+        self._sql.make_flights(self._session, [[*key, None, None] for key in missing])
         self.new_flights = missing
         for row in self._read(self._sql.flights, self._flight_keys):
             flight = codec.FLIGHTS.record(row)
             key = (flight.scope, flight.fingerprint)
             self._world.flights.load(key, flight)
             self.locked.flights.add(key)
-            if flight.render_id is not None:
-                self._to_lock.add(flight.render_id)
+            self._to_lock |= {key for key in (flight.render_id, flight.good_render_id) if key is not None}
+        if self._flight_keys - self.locked.flights:
+            raise Moved  # one that was seen was removed meanwhile
         if self._locks:
             self._take_requests(
                 key
@@ -320,11 +325,17 @@ class _Load:
             self._world.replicas.load(row[0], codec.REPLICAS.record(row))
             self.locked.replicas.add(row[0])
 
-    def read_budget_changes(self) -> None:
-        """Which of the named changes of budgets are written already."""
-        for row in self._read(
-            self._sql.budget_changes, {key for _, r in self._wanted for key in r.budget_changes}
-        ):
+    def read_oversight(self) -> None:
+        """Named switches, locked; and which of the named lines of an audit are written already."""
+        switches = {(scope.value, target) for _, r in self._wanted for scope, target in r.switches}
+        for row in self._read(self._sql.switches_locked, switches):
+            switch = codec.SWITCHES.record(row)
+            self._world.switches.load((switch.scope, switch.target), switch)
+            self.locked.switches.add((switch.scope, switch.target))
+        for row in self._read(self._sql.audit_events, {key for _, r in self._wanted for key in r.audit}):
+            self._world.audit_known[row[0]] = codec.AUDIT_EVENTS.record(row)
+        changes = {key for _, r in self._wanted for key in r.budget_changes}
+        for row in self._read(self._sql.budget_changes, changes):
             self._world.budget_changes_known[row[0]] = codec.BUDGET_CHANGES.record(row)
 
     def lock_windows(self) -> None:
@@ -359,10 +370,6 @@ class _Load:
         if not wanted:
             return []
         return self._session.rows(sql, {"keys": json.dumps(wanted)})
-
-
-class Unlocked(Exception):
-    """The batch wants to change a row that it expected only to read: again, with every lock."""
 
 
 def _answers(command: Command, render: Render, now: int) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from alembic import command
+from alembic import command, op
 from alembic.config import Config
 from sqlalchemy import Connection
 
@@ -26,6 +26,15 @@ def migrate(address: Address) -> None:
             command.upgrade(_config(connection), "head")
     finally:
         engine.dispose()
+
+
+def run_sql_beside(script: str) -> None:
+    """For a migration's own file: run the SQL of the engine at hand that stands beside it, statements parted by empty lines."""
+    connection = op.get_bind()
+    file = Path(script).with_suffix(f".{connection.dialect.name}.sql")
+    for statement in file.read_text(encoding="utf-8").split("\n\n"):
+        if any(line and not line.startswith("--") for line in statement.splitlines()):
+            connection.exec_driver_sql(statement.replace("%", "%%") if "%" in statement else statement)
 
 
 def _config(connection: Connection) -> Config:

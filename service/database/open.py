@@ -14,9 +14,11 @@ from service.database.hints import LocalHints, NotifyHints
 from service.database.lane import Watcher
 from service.database.ledger_reads import DatabaseLedgerReader
 from service.database.migrate import migrate
+from service.database.operator_reads import DatabaseOperatorReader
 from service.database.reads import DatabaseJobReader
 from service.database.snapshots import Snapshots
 from service.database.store import DatabaseStore
+from service.database.work_reads import DatabaseWorkReader
 from service.ports import Clock
 
 READ_CONNECTIONS_MAX: Final = 4
@@ -50,6 +52,8 @@ class Database:
             watcher=watcher,
         )
         self.jobs: Final = DatabaseJobReader(self._snapshots)
+        self.work: Final = DatabaseWorkReader(self._snapshots)
+        self.oversight: Final = DatabaseOperatorReader(self._snapshots, self._reports)
         self.ledger: Final = DatabaseLedgerReader(self._snapshots, self._reports)
         self.exports: Final = DatabaseLedgerExports(self._reports)
 

@@ -1,9 +1,8 @@
-"""Jobs as they are shown, read outside the lanes."""
+"""Jobs as callers see them, read outside the lanes. What replicas and operators look for has readers of its own."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Select, and_, case, exists, func, literal_column, or_, select, tuple_
@@ -11,23 +10,23 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from service.database import codec
 from service.database.snapshots import Snapshots
-from service.database.statements import Statements
 from service.database.tables import (
     attempts,
+    events,
     flights,
     job_labels,
     jobs,
     render_assets,
     render_inputs,
     renders,
-    replicas,
 )
-from service.domain.limits import MICROS_PER_SECOND, paging_lag_seconds
+from service.database.views import SHOWN, Views
+from service.domain.limits import MICROS_PER_SECOND, events_shown_max, paging_lag_seconds
+from service.domain.oversight import Event
 from service.domain.queries import JobPage, JobQuery
-from service.domain.records import Asset, Attempt, Grade, Job, Render, RenderAsset, RenderState
+from service.domain.records import Asset, Attempt, Grade, Render, RenderState
 from service.domain.view import JobView
 
-_JOB_COLUMNS = len(jobs.columns)
 _CONFIRMED = (Grade.BILLING_EVENT.value, Grade.INVOICE.value)
 
 
@@ -36,11 +35,11 @@ class DatabaseJobReader:
 
     def __init__(self, snapshots: Snapshots) -> None:
         self._snapshots = snapshots
-        self._sql = Statements(snapshots.dialect)
+        self._views = Views(snapshots.dialect)
 
     async def view(self, job_id: str) -> JobView | None:
         """The job with render, attempts and pictures, in one snapshot."""
-        return await self._snapshots.read(lambda connection: self._view(connection, job_id))
+        return await self._snapshots.read(lambda connection: self._views.of_job(connection, job_id))
 
     async def view_by_request(self, project: str, request_id: str) -> JobView | None:
         """The same, found by the caller's own id."""
@@ -48,7 +47,7 @@ class DatabaseJobReader:
         def read(connection: Connection) -> JobView | None:
             asked = and_(jobs.c.project == project, jobs.c.request_id == request_id)
             job_id = connection.execute(select(jobs.c.id).where(asked)).scalar_one_or_none()
-            return None if job_id is None else self._view(connection, job_id)
+            return None if job_id is None else self._views.of_job(connection, job_id)
 
         return await self._snapshots.read(read)
 
@@ -59,42 +58,8 @@ class DatabaseJobReader:
             through = None
             if not query.newest_first:
                 through = self._snapshots.now(connection) - paging_lag_seconds * MICROS_PER_SECOND
-            rows = connection.execute(_page(query, through, self._sql.dialect.json_text)).all()
-            return JobPage(tuple(self._views(connection, rows)))
-
-        return await self._snapshots.read(read)
-
-    async def due_jobs(self, limit: int) -> tuple[str, ...]:
-        """Ids of jobs that are not final and past their deadline by the database's clock."""
-
-        def read(connection: Connection) -> tuple[str, ...]:
-            due = jobs.c.deadline_at <= self._snapshots.now(connection)
-            statement = (
-                select(jobs.c.id)
-                .where(jobs.c.final_at.is_(None), jobs.c.deadline_at.is_not(None), due)
-                .order_by(jobs.c.deadline_at)
-                .limit(limit)
-            )
-            return tuple(connection.execute(statement).scalars())
-
-        return await self._snapshots.read(read)
-
-    async def strays(self, owner: str, limit: int) -> tuple[str, ...]:
-        """Renders that are not final and owned by `owner` or by nobody alive, oldest first."""
-
-        def read(connection: Connection) -> tuple[str, ...]:
-            now = self._snapshots.now(connection)
-            living = select(replicas.c.id).where(replicas.c.lease_until > now)
-            statement = (
-                select(renders.c.id)
-                .where(
-                    renders.c.finished_at.is_(None),
-                    or_(renders.c.owner == owner, renders.c.owner.not_in(living)),
-                )
-                .order_by(renders.c.created_at)
-                .limit(limit)
-            )
-            return tuple(connection.execute(statement).scalars())
+            rows = connection.execute(_page(query, through, self._snapshots.dialect.json_text)).all()
+            return JobPage(tuple(self._views.of_rows(connection, rows)))
 
         return await self._snapshots.read(read)
 
@@ -119,50 +84,21 @@ class DatabaseJobReader:
             if row is None:
                 return None
             render = codec.RENDERS.record(row)
-            return render, self._attempts(connection, [render.id]).get(render.id, ())
+            return render, self._views.attempts(connection, [render.id]).get(render.id, ())
 
         return await self._snapshots.read(read)
 
-    def _view(self, connection: Connection, job_id: str) -> JobView | None:
-        rows = connection.execute(_SHOWN.where(jobs.c.id == job_id)).all()
-        return next(self._views(connection, rows), None)
-
-    def _views(self, connection: Connection, rows: Sequence[Any]) -> Iterator[JobView]:
-        """Views of rows of jobs and renders side by side, in their order."""
-        shown: list[tuple[Job, Render | None]] = []
-        for row in rows:
-            render = codec.RENDERS.record(row[_JOB_COLUMNS:]) if row[_JOB_COLUMNS] is not None else None
-            shown.append((codec.JOBS.record(row[:_JOB_COLUMNS]), render))
-        found = {render.id: render for _, render in shown if render is not None}
-        attempts_by_render = self._attempts(connection, list(found))
-        finished = [key for key, render in found.items() if render.state is RenderState.SUCCEEDED]
-        assets = self._assets(connection, finished)
-        for job, render in shown:
-            key = job.render_id
-            yield JobView(job, render, attempts_by_render.get(key, ()), assets.get(key, ()))
-
-    def _attempts(self, connection: Connection, render_ids: list[str]) -> dict[str, tuple[Attempt, ...]]:
-        found: dict[str, list[Attempt]] = {}
-        for row in self._rows(connection, self._sql.attempts, render_ids):
-            attempt = codec.ATTEMPTS.record(row)
-            found.setdefault(attempt.render_id, []).append(attempt)
-        return {key: tuple(sorted(rows, key=lambda one: one.number)) for key, rows in found.items()}
-
-    def _assets(
-        self, connection: Connection, render_ids: list[str]
-    ) -> dict[str, tuple[tuple[RenderAsset, Asset], ...]]:
-        width = len(codec.RENDER_ASSETS.table.columns)
-        found: dict[str, list[tuple[RenderAsset, Asset]]] = {}
-        for row in self._rows(connection, self._sql.assets_of_renders, render_ids):
-            place = codec.RENDER_ASSETS.record(row[:width])
-            found.setdefault(place.render_id, []).append((place, codec.ASSETS.record(row[width:])))
-        return {key: tuple(sorted(rows, key=lambda one: one[0].position)) for key, rows in found.items()}
-
-    def _rows(self, connection: Connection, sql: str, keys: list[str]) -> Sequence[Any]:
-        return connection.exec_driver_sql(sql, {"keys": json.dumps(keys)}).all() if keys else ()
-
-
-_SHOWN = select(jobs, renders).select_from(jobs.outerjoin(renders, renders.c.id == jobs.c.render_id))
+    async def events(self, render_id: str) -> tuple[Event, ...]:
+        """The unusual things that happened to a render, oldest first."""
+        statement = (
+            select(events)
+            .where(events.c.render_id == render_id)
+            .order_by(events.c.at, events.c.id)
+            .limit(events_shown_max)
+        )
+        return await self._snapshots.read(
+            lambda connection: tuple(codec.EVENTS.record(row) for row in connection.execute(statement))
+        )
 
 
 def _shown_state() -> ColumnElement[str]:
@@ -241,4 +177,4 @@ def _page(query: JobQuery, through: int | None, json_text: Any) -> Select[Any]:
         conditions.append(jobs.c.accepted_at < through)
     order = (jobs.c.accepted_at, jobs.c.id)
     ordered = [column.desc() for column in order] if query.newest_first else list(order)
-    return _SHOWN.where(*conditions).order_by(*ordered).limit(query.limit)
+    return SHOWN.where(*conditions).order_by(*ordered).limit(query.limit)

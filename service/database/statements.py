@@ -36,6 +36,11 @@ class Statements:
             work.flights, d.keys(flights.scope, flights.fingerprint), "scope, fingerprint", lock
         )
         self.make_flights = d.insert(work.flights, Upsert(("scope", "fingerprint")))
+        self.flights_of_renders = (
+            "SELECT f.scope, f.fingerprint FROM renders AS r "
+            "JOIN flights AS f ON f.scope = r.scope AND f.fingerprint = r.fingerprint "
+            f"WHERE {d.keys(renders.id, prefix='r.')}"
+        )
 
         self.renders = select(work.renders, d.keys(renders.id), "id")
         self.renders_locked = self.renders + lock
@@ -54,6 +59,11 @@ class Statements:
         )
         self.replicas = f"SELECT {d.columns(work.replicas)} FROM replicas"
         self.lock_replicas = d.lock_table(work.replicas, readers_too=False)
+        switches = work.switches.c
+        self.switches_locked = select(
+            work.switches, d.keys(switches.scope, switches.target), "scope, target", lock
+        )
+        self.audit_events = select(work.audit_events, d.keys(work.audit_events.c.id), "id")
         self._build_money()
 
     def _build_money(self) -> None:
@@ -80,6 +90,6 @@ class Statements:
         clock = f"({d.clock_sql})" if d.clock_sql is not None else "0"
         where = d.keys(work.flights.c.scope, work.flights.c.fingerprint, prefix="f.")
         return (
-            f"SELECT f.scope, f.fingerprint, f.render_id, {clock}, {d.columns(work.renders, 'r.')} "
+            f"SELECT {d.columns(work.flights, 'f.')}, {clock}, {d.columns(work.renders, 'r.')} "
             f"FROM flights AS f LEFT JOIN renders AS r ON r.id = f.render_id WHERE {where}"
         )

@@ -1,4 +1,5 @@
-"""The tables of the work: jobs, flights, renders, attempts, pictures, replicas. Columns are the fields of domain/records.py.
+"""The tables of the work: jobs, flights, renders, attempts, pictures, replicas; and what operators see and set. Columns are the
+fields of domain/records.py and domain/oversight.py.
 
 Times are microseconds since 1970 UTC by the database's clock. Enums are their names as text; texts named "as JSON" hold
 what no query looks into. There are no foreign keys: their checks would lock parent rows outside the one lock order.
@@ -12,6 +13,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Float,
     Index,
     Integer,
@@ -20,6 +22,8 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     and_,
+    literal_column,
+    not_,
 )
 
 from service.database.dialect import clustered, partial_index, roomy
@@ -32,9 +36,23 @@ metadata = MetaData(
 )
 
 
-def text(name: str, comment: str | None = None, *, null: bool = False, key: bool = False) -> Column[Any]:
-    """A text column."""
-    return Column(name, Text, nullable=null, primary_key=key, comment=comment)
+def text(
+    name: str,
+    comment: str | None = None,
+    *,
+    null: bool = False,
+    key: bool = False,
+    default: str | None = None,
+) -> Column[Any]:
+    """A text column. `default` is the server's: for columns that a release before does not know."""
+    return Column(
+        name, Text, nullable=null, primary_key=key, comment=comment, server_default=_quoted(default)
+    )
+
+
+def _quoted(default: str | None) -> ColumnElement[str] | None:
+    # As SQL: an empty text would be taken for no default.
+    return None if default is None else literal_column(f"'{default}'")
 
 
 def micros(name: str, comment: str | None = None, *, null: bool = False) -> Column[Any]:
@@ -123,11 +141,8 @@ flights = Table(
     metadata,
     text("scope", "a project, or a shared cache scope", key=True),
     text("fingerprint", key=True),
-    text(
-        "render_id",
-        "the newest joinable or succeeded render; NULL only inside the creating transaction",
-        null=True,
-    ),
+    text("render_id", "the newest render; NULL only inside the creating transaction", null=True),
+    text("good_render_id", "an older one that answers while the newest has no picture to keep", null=True),
     comment="One row per (scope, fingerprint), locked by whoever decides what a new request gets.",
     **clustered(),
 )
@@ -165,6 +180,18 @@ partial_index(
 )
 partial_index("renders_by_step", renders.c.next_step_at, where=renders.c.finished_at.is_(None))
 partial_index("renders_by_owner", renders.c.owner, where=renders.c.finished_at.is_(None))
+# Ended ones wait in the first until their content is removed, and are in the second from then on.
+partial_index(
+    "renders_to_empty",
+    renders.c.finished_at,
+    where=and_(renders.c.finished_at.is_not(None), renders.c.content != ""),
+)
+partial_index("renders_emptied", renders.c.finished_at, renders.c.id, where=renders.c.content == "")
+partial_index(
+    "renders_unkept",
+    renders.c.finished_at,
+    where=and_(renders.c.finished_at.is_not(None), renders.c.fresh_until.is_(None)),
+)
 
 attempts = Table(
     "attempts",
@@ -200,6 +227,8 @@ attempts = Table(
     micros("result_expires_at", null=True),
     text("failure", "as JSON", null=True),
     flag("unbilled", "evidence says that it costs nothing"),
+    text("input_digest", "of what was sent; empty before it was", default=""),
+    text("posted_grade", "the grade that closed the hold; NONE before, and for a void", default="NONE"),
     UniqueConstraint("render_id", "number"),
     UniqueConstraint("token"),
     comment="One dispatch of a render to one route.",
@@ -208,6 +237,12 @@ attempts = Table(
 partial_index("attempts_holding", attempts.c.project, where=attempts.c.hold_open)
 Index("attempts_by_payer", attempts.c.payer_job)
 Index("attempts_by_project", attempts.c.project, attempts.c.usage_at)
+# Conditions on columns that change with the hold only: an index on what every step changes would make every step dearer.
+partial_index(
+    "attempts_without_end",
+    attempts.c.usage_at,
+    where=and_(not_(attempts.c.hold_open), attempts.c.result.is_(None)),
+)
 
 provider_ids = Table(
     "provider_ids",
@@ -270,4 +305,47 @@ replicas = Table(
     number("ordinal", "the smallest that no living replica has"),
     micros("lease_until", "alive until then unless it beats again"),
     comment="The running processes.",
+)
+
+events = Table(
+    "events",
+    metadata,
+    text("id", key=True),
+    text("render_id"),
+    number("attempt_number", "0: the render as a whole"),
+    micros("at"),
+    text("kind", "such as TAKEN_OVER, UNKNOWN, FOUND, LATE"),
+    text("cause", "why, in a few words"),
+    Index("events_by_render", "render_id", "at", "id"),
+    Index("events_by_time", "at"),
+    comment="What was unusual in the life of a render. Only added to; removed by age.",
+)
+
+switches = Table(
+    "switches",
+    metadata,
+    text("scope", "PROVIDER, ROUTE, PROJECT, DISPATCH", key=True),
+    text("target", "empty: every dispatch", key=True),
+    text("state", "ON, DRAIN, OFF"),
+    micros("expires_at", null=True),
+    text("reason"),
+    text("set_by"),
+    micros("set_at"),
+    text("event_id", "its line in audit_events"),
+    comment="What operators took out of use, and may have put back.",
+    **clustered(),
+)
+
+audit_events = Table(
+    "audit_events",
+    metadata,
+    text("id", key=True),
+    micros("at"),
+    text("actor"),
+    text("action", "such as switch.set"),
+    text("target", "such as provider:fal"),
+    text("reason"),
+    text("details", "as JSON; never secrets or prompts"),
+    Index("audit_events_by_time", "at", "id"),
+    comment="What was changed outside the jobs. Never updated, never deleted; the database refuses both.",
 )

@@ -13,7 +13,7 @@ from service.database import ledger_tables as money
 from service.database import tables as work
 from service.database.codec import Codec
 from service.database.dialect import Dialect, Run, Upsert
-from service.database.loader import Loaded, Unlocked
+from service.database.loaded import Loaded, Unlocked
 from service.database.session import Session
 from service.domain.totals import TotalsDelta, TotalsKey
 from service.domain.world import Rows, World
@@ -57,12 +57,14 @@ class Writer:
             for one in (
                 codec.JOBS, codec.FLIGHTS, codec.RENDERS, codec.ATTEMPTS, codec.PROVIDER_IDS, codec.ASSETS,
                 codec.RENDER_ASSETS, codec.RENDER_INPUTS, codec.REPLICAS, codec.BUDGETS, codec.WINDOWS,
-                codec.HOLD_BUDGETS,
+                codec.HOLD_BUDGETS, codec.SWITCHES,
             )
         }  # fmt: skip
         self._job_labels = dialect.insert(work.job_labels)
         self._transfers = dialect.insert(money.transfers)
         self._budget_changes = dialect.insert(money.budget_changes)
+        self._events = dialect.insert(work.events)
+        self._audit_events = dialect.insert(work.audit_events)
         self._totals = _summing(dialect, money.totals, (*_DIMENSIONS, "slot"))
         self._label_totals = _summing(
             dialect, money.label_totals, (*_DIMENSIONS, "label_key", "label_value", "slot")
@@ -84,6 +86,7 @@ class Writer:
         write.table("render_assets", world.render_assets, ())
         write.table("render_inputs", world.render_inputs, ())
         write.table("replicas", world.replicas, locked.replicas)
+        write.table("switches", world.switches, locked.switches)
         write.table("budgets", world.budgets, {key for key, _ in world.budgets.updated()})
         write.table("budget_windows", world.windows, locked.windows)
         write.table("hold_budgets", world.hold_budgets, ())
@@ -92,6 +95,8 @@ class Writer:
             session, sorted((codec.TRANSFERS.row(one) for one in world.transfers.entries), key=_pair)
         )
         self._budget_changes(session, [codec.BUDGET_CHANGES.row(one) for one in world.budget_changes.entries])
+        self._events(session, sorted(codec.EVENTS.row(one) for one in world.events.entries))
+        self._audit_events(session, sorted(codec.AUDIT_EVENTS.row(one) for one in world.audit.entries))
         self._drop_empty_flights(session, loaded)
         self._write_totals(session, world, slot)
 

@@ -252,12 +252,12 @@ class StoreContract:
         second = orders.accept()
         await opened.store.execute(first)
         await opened.store.execute(second)
-        due = await opened.jobs.due_jobs(10)
+        due = await opened.work.due_jobs(10)
         assert (first.job_id,) == due
         await opened.store.execute(c.ExpireJobs(due))
         assert JobState.FAILED is (await seen(opened, first)).job.state
         assert JobState.QUEUED is (await seen(opened, second)).job.state
-        assert () == await opened.jobs.due_jobs(10)
+        assert () == await opened.work.due_jobs(10)
 
     async def test_only_the_owner_with_the_newest_fence_acts(self, opened: Database, orders: Orders) -> None:
         """Fenced commands of another replica, or with an old number, are lost."""

@@ -77,10 +77,11 @@ class StoreLedgerContract:
         await opened.store.execute(stray)
         for name in ("one", "two"):
             await opened.store.execute(c.Heartbeat(name))
-        assert (stray.render_id,) == await opened.jobs.strays("one", 10)
-        assert (stray.job_id,) == await opened.store.execute(c.TakeOver((stray.render_id,), "one"))
-        assert () == await opened.store.execute(c.TakeOver((stray.render_id,), "two"))
-        assert () == await opened.jobs.strays("two", 10)
+        found = await opened.work.strays("one", 10)
+        assert ((stray.render_id, 1),) == found
+        assert (stray.job_id,) == await opened.store.execute(c.TakeOver(found, "one"))
+        assert () == await opened.store.execute(c.TakeOver(found, "two"))
+        assert () == await opened.work.strays("two", 10)
         dispatch = Steps(stray).dispatch()
         assert c.RunOutcome.LOST is await opened.store.execute(dispatch)
         render = (await seen(opened, stray)).render

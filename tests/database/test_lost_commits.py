@@ -103,7 +103,7 @@ def _script() -> list[c.Command]:
         expired,
         c.ExpireJobs((expired.job_id,)),
         stray,
-        c.TakeOver((stray.render_id,), "replica-1"),
+        c.TakeOver(((stray.render_id, 1),), "replica-1"),
         c.DeleteBudget(first.budget_id, orders.dice.new_id(), "tests", revision=2),
     ]
 

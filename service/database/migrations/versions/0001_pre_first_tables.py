@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from alembic import op
+from service.database.migrate import run_sql_beside
 
 revision = "0001"
 down_revision = None
@@ -15,8 +13,4 @@ down_revision = None
 
 def upgrade() -> None:
     """Create everything."""
-    connection = op.get_bind()
-    file = Path(__file__).with_suffix(f".{connection.dialect.name}.sql")
-    for statement in file.read_text(encoding="utf-8").split("\n\n"):
-        if any(line and not line.startswith("--") for line in statement.splitlines()):
-            connection.exec_driver_sql(statement.replace("%", "%%") if "%" in statement else statement)
+    run_sql_beside(__file__)
