@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.domain.records import Asset, Attempt, Job, Render, RenderAsset
+from service.domain.records import Asset, Attempt, AttemptState, Job, JobState, Render, RenderAsset
 from service.domain.value import value
 
 
@@ -25,5 +25,15 @@ class JobView:
 
     @property
     def winning(self) -> Attempt | None:
-        """The newest attempt: the one that made the result, or stands for the work now."""
+        """The attempt that made the job's result, or the newest, which stands for the work."""
+        if self.job.state is JobState.SUCCEEDED:
+            return drawn_by(self.attempts)
         return self.attempts[-1] if self.attempts else None
+
+
+def drawn_by(attempts: tuple[Attempt, ...]) -> Attempt | None:
+    """Which of a render's attempts made its pictures: the newest that succeeded; usually the newest of all."""
+    for attempt in reversed(attempts):
+        if attempt.state is AttemptState.SUCCEEDED:
+            return attempt
+    return attempts[-1] if attempts else None

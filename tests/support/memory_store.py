@@ -35,6 +35,7 @@ from service.domain.records import (
 from service.domain.totals import TotalsDelta, TotalsKey
 from service.domain.world import World
 from service.ports import Clock
+from tests.support.memory_prune import prune
 from tests.support.memory_reads import MemoryReader
 
 __all__ = ["Fault", "MemoryHints", "MemoryReader", "MemoryStore", "MemorySubscription", "Tables"]
@@ -182,6 +183,8 @@ class MemoryStore:
                 key = (budget.id, window_start(budget.period, world.now))
                 if world.windows.get(key) is None:
                     world.windows.put(key, empty_window(*key))
+        if isinstance(command, c.Prune):
+            return prune(self.tables, command)
         try:
             outcome = decide(world, command)
         except LightmeterError as error:

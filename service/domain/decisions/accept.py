@@ -33,6 +33,7 @@ from service.domain.records import (
     RenderState,
 )
 from service.domain.totals import TotalsDelta
+from service.domain.view import drawn_by
 from service.domain.world import World
 
 
@@ -162,7 +163,7 @@ def _hit(world: World, command: Accept, render: Render) -> Hit:
     world.put_job(job)
     images = len(world.assets_of(render.id))
     delta = TotalsDelta(jobs=1, images=images, avoided_nanos=avoided, buckets={0: 1})
-    ledger.count_job(world, job, attempts[-1] if attempts else None, delta)
+    ledger.count_job(world, job, drawn_by(attempts), delta)
     return Hit(world.view(job))
 
 

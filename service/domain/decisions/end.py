@@ -181,6 +181,9 @@ def fail(world: World, command: Fail) -> NextAttempt | RunOutcome:
         if isinstance(following, NextAttempt):
             return following
         failure = following or failure
+    if any(perhaps_drawn(one) for one in world.attempts_of(render.id) if one.id != attempt.id):
+        # An earlier attempt was accepted after all, or succeeded: asking again may be a second charge.
+        failure = replace(failure, retry_advice=RetryAdvice.MAY_PAY_AGAIN)
     end_failed(world, render, failure)
     return RunOutcome.DONE
 
