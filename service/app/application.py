@@ -6,7 +6,6 @@ from contextlib import AsyncExitStack
 from functools import partial
 
 from service.app.doors import Doors, open_doors
-from service.app.interim import operator_reader, work_reader
 from service.app.meters import ProviderMeter, StoreMeter, watch_breakers
 from service.app.parts import offered, open_outside
 from service.catalog.loader import CatalogInvalid, load_catalog
@@ -88,14 +87,14 @@ class Application:
         self._stack.push_async_callback(outside.close)
         catalog = offered(catalog, outside)
         watch_breakers(metrics, catalog, outside.breakers)
-        switches = SwitchBoard(operator_reader(database), database.hints, clock, get_logger("switches"))
+        switches = SwitchBoard(database.oversight, database.hints, clock, get_logger("switches"))
         self._stack.push_async_callback(switches.stop)
         # Before the doors open: what an operator has stopped must not be taken in by a replica that knows no better.
         await switches.start()
         context = RunContext(
             store=database.store,
             jobs=database.jobs,
-            work=work_reader(database),
+            work=database.work,
             providers=outside.providers,
             records=outside.records,
             catalog=catalog,

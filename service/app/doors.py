@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 
-from service.app.interim import operator_reader
 from service.app.parts import Outside
 from service.core.budgeting import Budgets
 from service.core.cancel import Cancellations
@@ -140,7 +139,7 @@ def _grpc(
     replica_id: str,
 ) -> GrpcServer:
     settings, rules = configuration.settings, configuration.rules
-    catalog, jobs, operators = context.catalog, database.jobs, operator_reader(database)
+    catalog, jobs, operators = context.catalog, database.jobs, database.oversight
     submissions = Submissions(
         store=database.store,
         jobs=jobs,
@@ -185,6 +184,7 @@ def _grpc(
             budgets=Budgets(database.store, database.ledger, context.dice),
             books=database.exports,
             focus=FocusExport(database.exports),
+            reconciled=database.reconciled,
             clock=context.clock,
         ),
         operator=OperatorService(

@@ -17,7 +17,7 @@ from service.core.housekeeping import Repeater
 from service.core.keep import Keeper
 from service.core.matching import look
 from service.core.steady import Steady
-from service.core.told import record
+from service.core.told import record, recorded
 from service.domain.catalog import Route
 from service.domain.commands import BindProviderId, Bound, LateResult, PutAgain
 from service.domain.errors import LightmeterError
@@ -163,19 +163,23 @@ class LateResults:
             known = await self._found(known, view.render)
             if known is None:
                 return
+        if known.state is AttemptState.SUCCEEDED:
+            # Booked already: only its pictures are missing.
+            await self._keep(known, route, recorded(known, context.clock.now()))
+            return
         result = await self._ended(known, route, patient=patient)
         if result is None:
             return
-        if known.state is not AttemptState.SUCCEEDED:
-            before = known.total_nanos
-            known = await self._store.execute(record(known.id, route, result))
-            context.log.info(
-                "late_end",
-                attempt=known.id,
-                outcome=result.ended.value,
-                before_nanos=before,
-                after_nanos=known.total_nanos,
-            )
+        before = known.total_nanos
+        known = await self._store.execute(record(known.id, route, result))
+        after = known.total_nanos
+        context.log.info(
+            "late_end",
+            attempt=known.id,
+            outcome=result.ended.value,
+            before_nanos=before,
+            after_nanos=after,
+        )
         if known.state is AttemptState.SUCCEEDED:
             await self._keep(known, route, result)
 
