@@ -16,7 +16,7 @@ COMPILE := pip compile -q --universal --python-version 3.11 --generate-hashes --
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run demo test check fix proto bench lock clean
+.PHONY: help setup run demo test check fix proto chaos bench lock clean
 .PHONY: check-lint check-types check-floors check-protos check-house
 
 help: ## List the verbs
@@ -60,6 +60,9 @@ fix: $(STAMP) ## Repair what machines can repair: lint and format
 
 proto: $(STAMP) ## Generate the stubs from proto/
 	$(RUN) proto/generate.py
+
+chaos: $(STAMP) ## Kill, stop and cut real processes, then compare three books: make chaos [ROUNDS=50] [SEED=n]
+	$(RUN) -m tests.chaos --rounds $(or $(ROUNDS),50) $(if $(SEED),--seed $(SEED))
 
 bench: $(STAMP) ## Measure, and write benchmarks/results.json
 	$(RUN) -m benchmarks

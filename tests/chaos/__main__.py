@@ -1,0 +1,52 @@
+"""`python -m tests.chaos --rounds 50 [--seed N]`: one run, sentences about what does not fit, and one closing JSON line."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import secrets
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.chaos.run import chaos
+
+SEED_BITS = 32
+
+
+def _say(sentence: str) -> None:
+    sys.stdout.write(f"{sentence}\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """Exit code 1 when a zero is not zero; the folder with all logs is then kept and named."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=50)
+    parser.add_argument(
+        "--seed", type=int, default=None, help="of the faults and the load; a new one by default"
+    )
+    parser.add_argument("--settle-seconds", type=float, default=300.0, help="how long the end may take")
+    arguments = parser.parse_args()
+    seed = secrets.randbits(SEED_BITS) if arguments.seed is None else arguments.seed
+    _say(f"chaos: seed {seed}, {arguments.rounds} rounds")
+    folder = Path(tempfile.mkdtemp(prefix="lm-chaos-"))
+    outcome = asyncio.run(
+        chaos(
+            folder, seed=seed, rounds=arguments.rounds, settle_seconds_max=arguments.settle_seconds, say=_say
+        )
+    )
+    for sentence in outcome.findings.sentences:
+        _say(sentence)
+    if outcome.findings.clean:
+        shutil.rmtree(folder, ignore_errors=True)
+    else:
+        _say(f"the logs are in {folder}; again: make chaos ROUNDS={arguments.rounds} SEED={seed}")
+    _say(json.dumps(outcome.line))
+    return 0 if outcome.findings.clean else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
