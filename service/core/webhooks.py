@@ -116,7 +116,7 @@ class Webhooks:
             return Took.UNKNOWN
         if attempt.is_ended and attempt.result is not None:
             return Took.REPEATED
-        render, newest = view.render, view.attempts[-1]
+        render, newest, known_before = view.render, view.attempts[-1], attempt.provider_id
         if not _is_bound(attempt, notice):
             bound = await self._bind(attempt, notice)
             render, attempt, newest = bound.render, bound.attempt, bound.newest
@@ -127,6 +127,10 @@ class Webhooks:
             self._late.begin(attempt)
             return Took.LATE
         if newest.id != attempt.id:
+            if known_before is None:
+                # The render went on because this one was believed lost: the same picture is drawn twice.
+                self._metrics.providers.double_dispatches.labels(attempt.provider, attempt.route).inc()
+                self._log.error("double_dispatch", render=render.id, attempt=attempt.id, newest=newest.id)
             self._late.follow_superseded(attempt)
             return Took.LATE
         self._hints.publish((poke_key(render.id),))
