@@ -60,9 +60,9 @@ class Stage:
         self.attempt = ATTEMPT
         self.webhooks = Webhooks(
             checks={"fal": self, "replicate": self},
-            work=self,  # type: ignore[arg-type]  # the one read that webhooks make
+            work=self,
             store=self,
-            hints=self,  # type: ignore[arg-type]  # publish alone
+            hints=self,
             late=self,
             clock=FakeClock(),
             log=FakeLog(),
@@ -88,7 +88,7 @@ class Stage:
 
     async def attempt_of_token(self, token: str) -> JobView | None:
         """`WorkReader`."""
-        return JobView(None, RENDER, (self.attempt,), ()) if token == TOKEN else None  # type: ignore[arg-type]
+        return JobView(None, RENDER, (self.attempt,), ()) if token == TOKEN else None
 
     async def execute(self, command: BindProviderId) -> Bound:
         """`Store`."""
