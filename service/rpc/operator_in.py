@@ -10,8 +10,7 @@ from lightmeter.v1 import operator_service_pb2 as pb
 
 from service.core.oversee import Resolution
 from service.domain.errors import EtagMismatch, FieldInvalid, JobNotFound
-from service.domain.limits import operator_reason_characters_max
-from service.domain.money import NANOS_MAX
+from service.domain.limits import operator_amount_nanos_max, operator_reason_characters_max
 from service.domain.oversight import SwitchScope, SwitchState
 from service.domain.queries import AttemptQuery, AuditQuery
 from service.domain.records import AttemptState
@@ -99,8 +98,9 @@ def read_resolution(request: pb.ResolveAttemptRequest) -> Resolution:
             faults.add(kind, f"must be 1 to {PROVIDER_ID_CHARACTERS_MAX} printable ASCII characters")
     elif kind == "settle_amount":
         nanos = syntax.dollars(faults, kind, request.settle_amount)
-        if nanos > NANOS_MAX:
-            faults.add(f"{kind}.amount_nanos", f"must be at most {NANOS_MAX}", limit=NANOS_MAX, actual=nanos)
+        if nanos > operator_amount_nanos_max:
+            limit = operator_amount_nanos_max
+            faults.add(f"{kind}.amount_nanos", f"must be at most {limit}", limit=limit, actual=nanos)
     reason = _reason(faults, "reason", request.reason)
     faults.refuse()
     if not syntax.printable(request.attempt_id):
