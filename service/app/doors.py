@@ -162,7 +162,7 @@ def _grpc(
             callers=callers,
             submissions=submissions,
             watches=watches,
-            cancellations=Cancellations(database.store),
+            cancellations=Cancellations(database.store, database.hints),
             jobs=jobs,
             blobs=outside.blobs,
             receipts=receipts,

@@ -261,7 +261,7 @@ def _dispute(one: BilledAttempt, side: Side, bill: Bill | None, billed: int | No
     return Discrepancy(
         provider=attempt.provider,
         side=side,
-        key=attempt.id,
+        subject=attempt.id,
         endpoint=attempt.endpoint,
         bill_id=bill.bill_id if bill else "",
         provider_id=attempt.provider_id or "",
@@ -281,7 +281,7 @@ def _stranger(provider: str, bill: Bill) -> Discrepancy:
     return Discrepancy(
         provider=provider,
         side=Side.PROVIDER,
-        key=bill.bill_id,
+        subject=bill.bill_id,
         endpoint=bill.endpoint,
         bill_id=bill.bill_id,
         provider_id=bill.provider_id,

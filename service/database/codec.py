@@ -11,10 +11,12 @@ from typing import Any, Final, Generic, TypeVar
 
 from sqlalchemy import Boolean, Table
 
+from service.database import bill_tables as bills
 from service.database import ledger_tables as money
 from service.database import tables as work
 from service.domain import oversight as o
 from service.domain import records as r
+from service.domain.bills import Discrepancy, Reconciliation, Side
 from service.domain.errors import Reason
 from service.domain.failure import Failure, Fault, RetryAdvice
 from service.domain.totals import TotalsDelta, TotalsKey
@@ -171,6 +173,8 @@ SWITCHES: Final = Codec(
     work.switches, o.Switch, {"scope": _enum(o.SwitchScope), "state": _enum(o.SwitchState)}
 )
 AUDIT_EVENTS: Final = Codec(work.audit_events, o.AuditEvent)
+DISCREPANCIES: Final = Codec(bills.discrepancies, Discrepancy, {"side": _enum(Side)})
+RECONCILIATIONS: Final = Codec(bills.reconciliations, Reconciliation, {"grade": _enum(r.Grade)})
 BUDGETS: Final = Codec(
     money.budgets, r.Budget, {"period": _enum(r.Period), "alert_percents": (json.dumps, _numbers)}
 )

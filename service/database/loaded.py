@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from service.database.opening import Opening
+from service.domain.bills import Side
 from service.domain.oversight import SwitchScope
 from service.domain.world import World
 
@@ -20,6 +21,7 @@ class Locked:
     assets: set[str] = field(default_factory=set)
     windows: set[tuple[str, int]] = field(default_factory=set)
     replicas: set[str] = field(default_factory=set)
+    discrepancies: set[tuple[str, Side, str]] = field(default_factory=set)
     switches: set[tuple[SwitchScope, str]] = field(default_factory=set)
 
 

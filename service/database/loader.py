@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from service.database import codec
+from service.database.comparisons import Comparisons
 from service.database.dialect import Dialect, Moved
 from service.database.loaded import Loaded, Locked
 from service.database.opening import Openings
@@ -42,6 +43,7 @@ class Loader:
     ) -> None:
         self._statements = Statements(dialect)
         self._openings = Openings(dialect)
+        self._comparisons = Comparisons(dialect)
         self._now = now
         self._reporting_labels = reporting_labels
         self._known_windows: set[tuple[str, int]] = set()
@@ -60,6 +62,7 @@ class Loader:
         load.read_assets()
         load.read_replicas()
         load.read_oversight()
+        self._comparisons.load(session, world, load.locked, load.reaches)
         load.lock_windows()
         openings = [
             self._openings.prepare(session, world, command)
@@ -114,6 +117,11 @@ class _Load:
         self.ahead_now = 0
         self.locked = Locked()
         self.new_flights: list[tuple[str, str]] = []
+
+    @property
+    def reaches(self) -> list[Reach]:
+        """What each command starts from."""
+        return [one for _, one in self._wanted]
 
     # -- before any lock
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from service.database.book_reads import DatabaseBooksReader
 from service.database.engine import Address, OneProcess
 from service.database.exports import DatabaseLedgerExports
 from service.database.hints import LocalHints, NotifyHints
@@ -19,6 +20,7 @@ from service.database.reads import DatabaseJobReader
 from service.database.snapshots import Snapshots
 from service.database.store import DatabaseStore
 from service.database.work_reads import DatabaseWorkReader
+from service.domain.errors import StoreUnavailable
 from service.ports import Clock
 
 READ_CONNECTIONS_MAX: Final = 4
@@ -56,6 +58,7 @@ class Database:
         self.oversight: Final = DatabaseOperatorReader(self._snapshots, self._reports)
         self.ledger: Final = DatabaseLedgerReader(self._snapshots, self._reports)
         self.exports: Final = DatabaseLedgerExports(self._reports)
+        self.reconciled: Final = DatabaseBooksReader(self._reports)
 
     async def start(self) -> None:
         """Lock an embedded file, bring the schema up to date, open for commands. Raises DatabaseInUse."""
@@ -75,7 +78,9 @@ class Database:
             self._lock.release()
 
     async def ready(self) -> None:
-        """Return when the database answers a read; raises StoreUnavailable or Overloaded."""
+        """Return when the database takes changes and answers a read; raises StoreUnavailable or Overloaded."""
+        if self.store.is_stuck:
+            raise StoreUnavailable("the database takes no changes now")
         await self._snapshots.read(_answers)
 
     def describe(self) -> str:

@@ -57,7 +57,7 @@ class Writer:
             for one in (
                 codec.JOBS, codec.FLIGHTS, codec.RENDERS, codec.ATTEMPTS, codec.PROVIDER_IDS, codec.ASSETS,
                 codec.RENDER_ASSETS, codec.RENDER_INPUTS, codec.REPLICAS, codec.BUDGETS, codec.WINDOWS,
-                codec.HOLD_BUDGETS, codec.SWITCHES,
+                codec.HOLD_BUDGETS, codec.SWITCHES, codec.DISCREPANCIES, codec.RECONCILIATIONS,
             )
         }  # fmt: skip
         self._job_labels = dialect.insert(work.job_labels)
@@ -86,6 +86,8 @@ class Writer:
         write.table("render_assets", world.render_assets, ())
         write.table("render_inputs", world.render_inputs, ())
         write.table("replicas", world.replicas, locked.replicas)
+        write.table("discrepancies", world.discrepancies, locked.discrepancies)
+        write.table("reconciliations", world.reconciliations, ())
         write.table("switches", world.switches, locked.switches)
         write.table("budgets", world.budgets, {key for key, _ in world.budgets.updated()})
         write.table("budget_windows", world.windows, locked.windows)

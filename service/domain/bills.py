@@ -18,11 +18,11 @@ class Side(Enum):
 
 @value(frozen=True, slots=True)
 class Discrepancy:
-    """One charge that a bill and the ledger disagree about. Its key is the provider, the side and `key`."""
+    """One charge that a bill and the ledger disagree about. Its key is the provider, the side and `subject`."""
 
     provider: str
     side: Side
-    key: str
+    subject: str
     """The bill's id at PROVIDER, else the attempt's."""
     endpoint: str
     bill_id: str

@@ -257,8 +257,8 @@ class ReconciliationQuery:
 
     limit: int
     provider: str | None = None
-    after: tuple[int, str] | None = None
-    """(started_at, id) of the last row of the page before."""
+    after: tuple[int, str, str, int, int] | None = None
+    """(started_at, provider, grade, range_from, number) of the last row of the page before."""
     started_from: int | None = None
     started_before: int | None = None
 
@@ -272,7 +272,7 @@ class DiscrepancyQuery:
     sides: tuple[Side, ...] = ()
     include_resolved: bool = False
     after: tuple[int, str, str, str] | None = None
-    """(usage_at, provider, side, key) of the last row of the page before."""
+    """(usage_at, provider, side, subject) of the last row of the page before."""
     used_from: int | None = None
     used_before: int | None = None
 

@@ -223,5 +223,5 @@ def _(command: c.RecordComparison) -> Reach:
     span = (command.provider, command.grade, command.range_from, command.range_before)
     return Reach(
         comparisons=(span,),
-        disputes=tuple((one.provider, one.side, one.key) for one in command.disputes),
+        disputes=tuple((one.provider, one.side, one.subject) for one in command.disputes),
     )

@@ -17,6 +17,7 @@ from lightmeter.v1 import (
     operator_service_pb2,
 )
 
+from service.domain.bills import Side
 from service.domain.commands import CacheMode, CancelOutcome
 from service.domain.drawing import Background, ImageFormat, Operation, Quality, Resolution
 from service.domain.errors import Reason
@@ -60,6 +61,7 @@ CANCEL_OUTCOMES: Final = numbers(image_service_pb2.CancelOutcome, "CANCEL_OUTCOM
 CERTAINTIES: Final = numbers(model_service_pb2.PriceCertainty, "PRICE_CERTAINTY_", Certainty)
 HEALTHS: Final = numbers(model_service_pb2.RouteHealth, "ROUTE_HEALTH_", Health)
 TRANSFER_KINDS: Final = numbers(ledger_service_pb2.TransferKind, "TRANSFER_KIND_", TransferKind)
+SIDES: Final = numbers(ledger_service_pb2.DiscrepancySide, "DISCREPANCY_SIDE_", Side)
 BUDGET_WINDOWS: Final = numbers(ledger_service_pb2.BudgetWindow, "BUDGET_WINDOW_", Period)
 SWITCH_STATES: Final = numbers(operator_service_pb2.SwitchState, "SWITCH_STATE_", SwitchState)
 # What only holds money was not dispatched, so the wire has no word for it.

@@ -170,13 +170,7 @@ def read_transfers(caller: Caller, request: pb.ListTransfersRequest) -> tuple[li
     projects = faults.names("filter.projects", request.filter.projects)
     providers = faults.names("filter.providers", request.filter.providers)
     kinds = faults.chosen("filter.kinds", request.filter.kinds, _KINDS)
-    times = {
-        name: syntax.micros(faults, f"range.{name}", getattr(request.range, name))
-        for name in ("start_time", "end_time")
-        if request.range.HasField(name)
-    }
-    if len(times) == 2 and times["end_time"] <= times["start_time"]:
-        faults.add("range.end_time", "must be later than the start")
+    booked_from, booked_before = syntax.open_range(faults, "range", request.range)
     job_id = request.filter.job_id
     if job_id and not syntax.printable(job_id):
         faults.add("filter.job_id", "is no job's id")
@@ -191,8 +185,8 @@ def read_transfers(caller: Caller, request: pb.ListTransfersRequest) -> tuple[li
             project=project,
             limit=cursor.size + 1,
             after=after,
-            booked_from=times.get("start_time"),
-            booked_before=times.get("end_time"),
+            booked_from=booked_from,
+            booked_before=booked_before,
             job_id=job_id or None,
             kinds=tuple(one.value for one in kinds),
             providers=providers,

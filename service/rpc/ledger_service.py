@@ -7,9 +7,9 @@ from typing import Any
 from lightmeter.v1 import ledger_service_pb2 as pb
 from lightmeter.v1 import ledger_service_pb2_grpc
 
-from service.domain.errors import FieldInvalid, JobNotFound, NotOffered, ReportUnsupported
+from service.domain.errors import FieldInvalid, JobNotFound, ReportUnsupported
 from service.domain.limits import report_rows_max
-from service.ports import Clock, JobReader, LedgerExports, LedgerReader
+from service.ports import BooksReader, Clock, JobReader, LedgerExports, LedgerReader
 from service.rpc import syntax
 from service.rpc.budget_calls import BudgetCalls, BudgetUseCases
 from service.rpc.export_calls import ExportCalls, Exports
@@ -19,6 +19,7 @@ from service.rpc.ledger_in import read_report, read_transfers
 from service.rpc.ledger_out import figures_message, report_rows, row_message, transfer_message
 from service.rpc.paging import Cursor
 from service.rpc.receipts import Receipts
+from service.rpc.reconciliation_calls import ReconciliationCalls
 
 
 class LedgerReading(ledger_service_pb2_grpc.LedgerServiceServicer):
@@ -90,7 +91,7 @@ class LedgerReading(ledger_service_pb2_grpc.LedgerServiceServicer):
         return pb.GetReceiptResponse(receipt=await self._receipts.receipt(view))
 
 
-class LedgerService(LedgerReading, BudgetCalls, ExportCalls):
+class LedgerService(LedgerReading, BudgetCalls, ExportCalls, ReconciliationCalls):
     """The servicer: a file for each kind of call."""
 
     def __init__(
@@ -103,26 +104,12 @@ class LedgerService(LedgerReading, BudgetCalls, ExportCalls):
         budgets: BudgetUseCases,
         books: LedgerExports,
         focus: Exports,
+        reconciled: BooksReader,
         clock: Clock,
     ) -> None:
         super().__init__(callers=callers, ledger=ledger, jobs=jobs, receipts=receipts)
         self._budgets = budgets
         self._books = books
         self._focus = focus
+        self._reconciled = reconciled
         self._clock = clock
-
-    async def ListReconciliations(
-        self, request: pb.ListReconciliationsRequest, context: Any
-    ) -> pb.ListReconciliationsResponse:
-        """Not served yet."""
-        raise self._refusal("ListReconciliations", context)
-
-    async def ListDiscrepancies(
-        self, request: pb.ListDiscrepanciesRequest, context: Any
-    ) -> pb.ListDiscrepanciesResponse:
-        """Not served yet."""
-        raise self._refusal("ListDiscrepancies", context)
-
-    def _refusal(self, method: str, context: Any) -> NotOffered:
-        self._callers.identify(context)
-        return NotOffered(f"{method} is not offered by this release")

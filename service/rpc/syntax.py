@@ -191,6 +191,15 @@ def hours(faults: Faults, field: str, value: Any) -> tuple[int, int]:
     return start, end
 
 
+def open_range(faults: Faults, field: str, value: Any) -> tuple[int | None, int | None]:
+    """Both ends of a TimeRange, either of which may be absent, in microseconds."""
+    start = micros(faults, f"{field}.start_time", value.start_time) if value.HasField("start_time") else None
+    end = micros(faults, f"{field}.end_time", value.end_time) if value.HasField("end_time") else None
+    if start is not None and end is not None and end <= start:
+        faults.add(f"{field}.end_time", "must be later than the start")
+    return start, end
+
+
 def dollars(faults: Faults, field: str, value: Any) -> int:
     """An amount in nano-USD, 0 or more, of a Money."""
     if value.currency_code != CURRENCY:

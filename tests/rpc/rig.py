@@ -48,6 +48,7 @@ from tests.rpc.fakes import (
     FakeSubmissions,
     FakeWatches,
 )
+from tests.support.memory_books import MemoryBooks
 from tests.support.memory_reads import MemoryOperators, MemoryReader
 from tests.support.memory_store import MemoryStore
 
@@ -117,6 +118,7 @@ class Rig:
                 budgets=Budgets(self.store, self.store_reader, SystemDice(clock.now)),
                 books=self.ledger,
                 focus=FocusExport(self.ledger),
+                reconciled=MemoryBooks(self.store),
                 clock=clock,
             ),
             operator=OperatorService(

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from service.domain import commands as c
+from service.domain.bills import Discrepancy, Reconciliation, Side
 from service.domain.budget import covering, empty_window, window_start
 from service.domain.decisions import decide, may_hold
 from service.domain.errors import LightmeterError, StoreUnavailable
@@ -22,6 +23,7 @@ from service.domain.records import (
     Budget,
     BudgetChange,
     Flight,
+    Grade,
     HoldBudget,
     Job,
     ProviderId,
@@ -42,7 +44,8 @@ __all__ = ["Fault", "MemoryHints", "MemoryReader", "MemoryStore", "MemorySubscri
 
 _TABLES = (
     "jobs", "flights", "renders", "attempts", "provider_ids", "assets", "render_assets", "render_inputs",
-    "budgets", "windows", "hold_budgets", "replicas", "switches",
+    "budgets", "windows", "hold_budgets", "replicas", "switches", "discrepancies",
+    "reconciliations",
 )  # fmt: skip
 _LOGS = ("transfers", "budget_changes", "totals", "label_totals", "ended", "events", "audit")
 
@@ -63,6 +66,8 @@ class Tables:
         self.windows: dict[tuple[str, int], Window] = {}
         self.hold_budgets: dict[tuple[str, str], HoldBudget] = {}
         self.replicas: dict[str, Replica] = {}
+        self.discrepancies: dict[tuple[str, Side, str], Discrepancy] = {}
+        self.reconciliations: dict[tuple[str, Grade, int, int], Reconciliation] = {}
         self.switches: dict[tuple[SwitchScope, str], Switch] = {}
         self.transfers: list[Transfer] = []
         self.budget_changes: list[BudgetChange] = []
@@ -82,6 +87,8 @@ class Tables:
         for name in (
             "flights", "renders", "provider_ids", "assets", "render_inputs", "budgets", "windows", "replicas",
             "switches",
+            "discrepancies",
+            "reconciliations",
         ):  # fmt: skip
             for key, row in getattr(self, name).items():
                 getattr(world, name).load(key, row)

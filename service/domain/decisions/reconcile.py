@@ -22,14 +22,14 @@ def correct(world: World, command: Correct) -> Attempt:
 def record_comparison(world: World, command: RecordComparison) -> Reconciliation:
     """Running it again on the same books changes nothing."""
     before = _newest(world, command)
-    disputes = {(one.provider, one.side, one.key): one for one in command.disputes}
+    disputes = {(one.provider, one.side, one.subject): one for one in command.disputes}
     for key, dispute in disputes.items():
         _open(world, key, dispute)
     for known in list(world.discrepancies.values()):
-        settled = (known.provider, known.side, known.key) not in disputes
+        settled = (known.provider, known.side, known.subject) not in disputes
         if settled and known.resolved_at is None and _concerns(command, known):
             ended = replace(known, resolved_at=world.now, resolution="found on both sides since")
-            world.discrepancies.put((known.provider, known.side, known.key), ended)
+            world.discrepancies.put((known.provider, known.side, known.subject), ended)
     sides = [one.side for one in command.disputes]
     found = Reconciliation(
         provider=command.provider,

@@ -1,0 +1,16 @@
+"""The tables of reconciliation. The SQL stands beside this file, frozen, per engine.
+
+The release before runs against it: it knows nothing of these tables.
+"""
+
+from __future__ import annotations
+
+from service.database.migrate import run_sql_beside
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    """Create both tables."""
+    run_sql_beside(__file__)
