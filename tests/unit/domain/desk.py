@@ -133,6 +133,13 @@ class Desk:
         self.doubted(asked)
         return self.run(c.ResolveUnconfirmed(**self._fence(asked)))
 
+    def absent(self, asked: c.Accept, **changes: Any) -> Any:
+        return self.run(c.ResolveAbsent(**{**self._fence(asked), "memo": "two scans", **changes}))
+
+    def late(self, asked: c.Accept, **changes: Any) -> Any:
+        stored = ((0, asset(asked.fingerprint), False),)
+        return self.run(c.LateResult(**{"attempt_id": self.attempt(asked).id, "assets": stored, **changes}))
+
     def reject(self, asked: c.Accept) -> Attempt:
         rejected: Attempt = self.run(c.Reject(self.attempt(asked).id, REFUSED))
         return rejected
@@ -188,6 +195,15 @@ class Desk:
         asked = self.running(subject, **changes)
         self.result(asked)
         return asked
+
+    def at(self, step: str, subject: str = "a lighthouse", **changes: Any) -> c.Accept:
+        """A render at any of the places where it may wait."""
+        if step in ("unknown", "rejected"):
+            asked = self.sent(subject, **changes)
+            _ = self.unknown(asked) if step == "unknown" else self.reject(asked)
+            return asked
+        placed: c.Accept = getattr(self, step)(subject, **changes)
+        return placed
 
     def drawn(self, subject: str = "a lighthouse", **changes: Any) -> c.Accept:
         """A render that succeeded."""
