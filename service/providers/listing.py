@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from math import isfinite
 from typing import Any, Final
 
 from service.domain.exchange import Listed, Scan, Search
@@ -69,7 +70,12 @@ def _plain(value: Any) -> Any:
         return {key: _plain(one) for key, one in value.items()}
     if isinstance(value, list):
         return [_plain(one) for one in value]
-    return float(value) if isinstance(value, Decimal) else value
+    if not isinstance(value, Decimal):
+        return value
+    fraction = float(value)
+    if not isfinite(fraction):
+        raise OverflowError("no fraction that a sender could have meant")
+    return fraction
 
 
 def exact_nanos(value: Any) -> int | None:

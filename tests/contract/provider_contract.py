@@ -148,6 +148,23 @@ class ProviderContract:
         result = await slow_rig.provider.result(slow_rig.endpoint, provider_id)
         assert result.ended in (Ended.CANCELLED, Ended.ABORTED)
 
+    async def test_what_was_cancelled_before_it_ran_costs_nothing(self, slow_rig: Rig) -> None:
+        """Taken out of the queue, it is surely unbilled, and the provider's book agrees."""
+        slow_rig.fault("stuck")
+        provider_id = await slow_rig.accepted()
+        await slow_rig.provider.cancel(slow_rig.endpoint, provider_id)
+        assert (await slow_rig.provider.result(slow_rig.endpoint, provider_id)).surely_unbilled
+        assert 0 == slow_rig.sandbox.world.book.totals[slow_rig.provider.name].billed_nanos
+
+    async def test_what_was_cancelled_while_it_ran_may_cost(self, slow_rig: Rig) -> None:
+        """Stopped under way, nothing proves that it is free."""
+        slow_rig.fault("canceled")
+        provider_id = await slow_rig.accepted()
+        while Stage.ENDED is not (await slow_rig.provider.poll(slow_rig.endpoint, provider_id)).stage:
+            slow_rig.sandbox.world.clock.advance(1)
+        result = await slow_rig.provider.result(slow_rig.endpoint, provider_id)
+        assert (Ended.CANCELLED, False) == (result.ended, result.surely_unbilled)
+
     async def test_an_upload_can_be_read_by_the_providers_models(self, rig: Rig) -> None:
         """The address of an upload gives its bytes back."""
         url = await rig.provider.upload(b"\x89PNG picture", "image/png")

@@ -12,7 +12,7 @@ import pytest
 from service.domain.errors import Reason
 from service.domain.exchange import Accepted, CancelAnswer, Ended, Refused, Result, Stage, Unclear
 from service.domain.failure import Fault, ProviderDenied, ProviderUnavailable, RetryAdvice
-from service.providers.fal_answers import judge_submit, read_cancel, read_result, read_status
+from service.providers.fal_answers import judge_submit, never_ran, read_cancel, read_result, read_status
 from service.providers.wire import Answer
 from tests.support.clock import FakeClock
 
@@ -302,3 +302,30 @@ def test_both_ids_of_a_submit_are_kept() -> None:
     """The gateway's id is an alias where it differs; the queue position is read."""
     body = {"request_id": "a", "gateway_request_id": "b", "queue_position": 3}
     assert Accepted("a", ("b",), 3) == judge_submit(answer(200, body), CLOCK)
+
+
+NEVER_RAN = {"status": "COMPLETED", "metrics": {}, "logs": []}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (200, NEVER_RAN, True),
+        (200, {**NEVER_RAN, "metrics": {"inference_time": None}}, True),
+        (200, {**NEVER_RAN, "metrics": {"inference_time": 0}}, False),
+        (200, {**NEVER_RAN, "metrics": {"inference_time": 1.5}}, False),
+        (200, {**NEVER_RAN, "metrics": None}, False),
+        (200, {"status": "COMPLETED", "logs": []}, False),
+        (200, {**NEVER_RAN, "logs": None}, False),
+        (200, {**NEVER_RAN, "logs": [{"message": "Loading"}]}, False),
+        (200, {**NEVER_RAN, "status": "IN_PROGRESS"}, False),
+        (202, NEVER_RAN, False),
+        (404, {"status": "NOT_FOUND"}, False),
+        (200, [], False),
+        (200, "<html>", False),
+    ],
+    ids=str,
+)
+def test_only_a_status_that_says_so_proves_that_nothing_ran(status: int, body: Any, expected: bool) -> None:
+    """Complete, metrics without an inference time, an empty log: whatever is left out is no proof."""
+    assert expected is never_ran(answer(status, body))

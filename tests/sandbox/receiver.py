@@ -18,7 +18,9 @@ class Delivery:
 
 
 class Receiver:
-    """Listens on loopback. `answers` are the statuses of the next deliveries, then 200."""
+    """Listens on loopback; a delivery that is cut off is handed over as it is. `answers` are the statuses of the
+    next deliveries, then 200.
+    """
 
     def __init__(self) -> None:
         self.answers: list[int] = []
@@ -46,7 +48,12 @@ class Receiver:
         for line in head[1:]:
             name, _, value = line.partition(": ")
             headers[name.lower()] = value
-        body = await reader.readexactly(int(headers.get("content-length", "0")))
+        try:
+            body = await reader.readexactly(int(headers.get("content-length", "0")))
+        except asyncio.IncompleteReadError as error:
+            writer.close()
+            self._deliveries.put_nowait(Delivery(head[0].split(" ")[1], headers, error.partial))
+            return
         status = self.answers.pop(0) if self.answers else 200
         writer.write(f"HTTP/1.1 {status} x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
         await writer.drain()
