@@ -11,9 +11,10 @@ from service.database.dialect import Dialect
 from service.database.loaded import Loaded, Unlocked
 from service.database.loader import Loader
 from service.database.opening import Openings
+from service.database.pruning import Pruning
 from service.database.session import Session
 from service.database.writer import Writer
-from service.domain.commands import Command
+from service.domain.commands import Command, Prune
 from service.domain.decisions import decide
 from service.domain.errors import LightmeterError
 from service.domain.ledger import WindowMissing
@@ -71,6 +72,7 @@ class Batches:
         self._loader = Loader(dialect, now, reporting_labels)
         self._writer = Writer(dialect)
         self._openings = Openings(dialect)
+        self._pruning = Pruning(dialect)
         self._slot = slot
         self._open = session
         self._connection: Connection | None = None
@@ -94,7 +96,7 @@ class Batches:
         connection, session = self._connected()
         with connection.begin():
             loaded = self._loader.load(session, commands, careful=careful)
-            answers = [_answer(loaded, command) for command in commands]
+            answers = [self._answer(session, loaded, command) for command in commands]
             for opening in loaded.openings:
                 self._openings.plant(loaded.world, opening)
             self._writer.write(session, loaded, self._slot())
@@ -103,6 +105,20 @@ class Batches:
         self._loader.remember(loaded.locked.windows)
         return Committed(answers, _changed(loaded.world), tuple(loaded.world.ended.entries))
 
+    def _answer(self, session: Session, loaded: Loaded, command: Command) -> Answer:
+        world = loaded.world
+        if isinstance(command, Prune):
+            return Done(self._pruning.run(session, command, world.now))
+        mark = world.mark()
+        try:
+            return Done(decide(world, command))
+        except LightmeterError as error:
+            world.rollback(mark)
+            return Refusal(error)
+        except WindowMissing:
+            world.rollback(mark)
+            return Later()
+
     def _connected(self) -> tuple[Connection, Session]:
         if self._connection is not None and self._connection.invalidated:
             self.reset()  # SQLAlchemy would connect anew by itself, and the session would not know
@@ -110,19 +126,6 @@ class Batches:
             self._connection = self._engine.connect()
             self._session = self._open(self._connection)
         return self._connection, self._session
-
-
-def _answer(loaded: Loaded, command: Command) -> Answer:
-    world = loaded.world
-    mark = world.mark()
-    try:
-        return Done(decide(world, command))
-    except LightmeterError as error:
-        world.rollback(mark)
-        return Refusal(error)
-    except WindowMissing:
-        world.rollback(mark)
-        return Later()
 
 
 def _changed(world: World) -> tuple[str, ...]:

@@ -83,6 +83,8 @@ class Dialect(ABC):
     locks: bool
     row_lock: str
     """Suffix of a SELECT that locks what it reads."""
+    free_row_lock: str
+    """The same, leaving out what somebody else has locked."""
     clock_sql: str | None
     """A query for the database's time in microseconds; None where the injected clock is the database's."""
     advisory_lock: str | None
@@ -158,7 +160,7 @@ class SqliteDialect(Dialect):
 
     name = "sqlite"
     locks = False
-    row_lock = ""
+    row_lock = free_row_lock = ""
     clock_sql = None
     advisory_lock = None
 
@@ -171,6 +173,8 @@ class SqliteDialect(Dialect):
             sqlite3.SQLITE_FULL,
             sqlite3.SQLITE_CANTOPEN,
             sqlite3.SQLITE_READONLY,
+            sqlite3.SQLITE_PROTOCOL,
+            sqlite3.SQLITE_NOMEM,
         }
     )
 
@@ -235,6 +239,7 @@ class PostgresDialect(Dialect):
     name = "postgresql"
     locks = True
     row_lock = " FOR UPDATE"
+    free_row_lock = " FOR UPDATE SKIP LOCKED"
     clock_sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
     advisory_lock = "SELECT pg_advisory_xact_lock"
 
@@ -242,8 +247,8 @@ class PostgresDialect(Dialect):
     _AGAIN = frozenset({"40001", "40P01", "23505"})
     # lock not available, query cancelled (statement timeout), idle in transaction, read-only after a switch-over
     _RECONNECT = frozenset({"55P03", "57014", "25P03", "25006"})
-    # connection exceptions, out of resources, shutting down
-    _RECONNECT_CLASSES = ("08", "53", "57P")
+    # connection exceptions, out of resources (a full disk among them), shutting down, trouble of its machine
+    _RECONNECT_CLASSES = ("08", "53", "57P", "58")
 
     def param(self, name: str) -> str:
         """`%(name)s`."""

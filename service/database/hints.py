@@ -199,10 +199,12 @@ class NotifyHints(LocalHints):
         if self._thread is not None:
             if self._timer is not None:
                 self._timer.cancel()
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(
-                RECONNECT_SECONDS, lambda: self._in_thread(self._connect, self._connected)
-            )
+            self._timer = asyncio.get_running_loop().call_later(RECONNECT_SECONDS, self._reconnect)
+
+    def _reconnect(self) -> None:
+        # Once more: a connection that was under way when this was planned may be heard by now, and is closed next.
+        self._deafen()
+        self._in_thread(self._connect, self._connected)
 
     def _deafen(self) -> None:
         if self._descriptor is not None:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from service.database.batch import Batches, Committed, Done, Refusal
 from service.database.dialect import Dialect, Verdict
-from service.domain.commands import Command, DeleteBudget, SetBudget
+from service.domain.commands import Command, DeleteBudget, Prune, SetBudget
 from service.domain.errors import Overloaded, StoreUnavailable
 from service.domain.limits import (
     batch_commands_max,
@@ -26,9 +26,13 @@ from service.domain.records import Attempt, Job
 from service.domain.value import value
 from service.ports import Clock
 
+ALONE: Final = (SetBudget, DeleteBudget, Prune)
+"""Commands with a batch of their own: those that hold the budgets table, and the one that locks many rows."""
 RETRY_SECONDS: Final = 0.01
 RECONNECT_SECONDS_MIN: Final = 0.05
 RECONNECT_SECONDS_MAX: Final = 2.0
+STUCK_SECONDS: Final = 1.0
+"""A lane whose batches have failed for so long is no place to send more work to."""
 
 
 class CommandFailed(RuntimeError):
@@ -123,6 +127,20 @@ class Lane:
         self._idle = asyncio.Event()
         self._thread: ThreadPoolExecutor | None = None
         self._batch_began = 0.0
+        self._failing_since: float | None = None
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether no batch could be committed for a while: the database is away, or takes no changes. It stays so until the
+        next batch is committed, and who has nothing to commit does not learn of that.
+        """
+        since = self._failing_since
+        return since is not None and self._clock.monotonic() - since >= STUCK_SECONDS
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether there is something to commit."""
+        return self._busy
 
     def start(self) -> None:
         """Open for commands. Connects with the first batch."""
@@ -192,13 +210,13 @@ class Lane:
         running.add_done_callback(self._ended)
 
     def _take(self) -> list[_Entry]:
-        """What is queued, up to a batch; a command that holds the budgets table has a batch of its own."""
+        """What is queued, up to a batch; some commands have one of their own."""
         taken: list[_Entry] = []
         while self._queue and len(taken) < batch_commands_max:
-            if isinstance(self._queue[0].command, SetBudget | DeleteBudget) and taken:
+            if isinstance(self._queue[0].command, ALONE) and taken:
                 break
             taken.append(self._queue.popleft())
-            if isinstance(taken[-1].command, SetBudget | DeleteBudget):
+            if isinstance(taken[-1].command, ALONE):
                 break
         return taken
 
@@ -212,6 +230,7 @@ class Lane:
 
     def _succeeded(self, part: list[_Entry], committed: Committed) -> None:
         self._tries = self._reconnects = 0
+        self._failing_since = None
         later = []
         for entry, answer in zip(part, committed.answers, strict=True):
             if isinstance(answer, Done):
@@ -238,6 +257,8 @@ class Lane:
         if verdict is Verdict.RECONNECT:
             self._watcher.replayed(verdict.value)
             self._reconnects += 1
+            if self._failing_since is None:
+                self._failing_since = self._clock.monotonic()
             wait = min(RECONNECT_SECONDS_MAX, RECONNECT_SECONDS_MIN * 2 ** min(self._reconnects - 1, 8))
             loop.call_later(wait * self._jitter(), self._reconnect)
         elif verdict is Verdict.AGAIN and self._tries < batch_retries_max:

@@ -52,6 +52,14 @@ class DatabaseStore:
         for lane in self._lanes.values():
             lane.start()
 
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the database has taken no changes for a while. Only tries tell: a heartbeat comes every few seconds, while
+        requests stay away from a replica that is not ready.
+        """
+        beating = self._lanes[c.Lane.HEARTBEAT]
+        return any(lane.is_stuck and (lane is beating or lane.is_busy) for lane in self._lanes.values())
+
     async def execute(self, command: Any) -> Any:
         """Carry the command out in one transaction and answer its outcome after the commit."""
         if not isinstance(command, c.Command):

@@ -87,8 +87,16 @@ _RULES: Final = (
     ),
     Rule(
         "attempt {0}: its hold is open though its render {1} is {2}",
-        """SELECT a.id, r.id, r.state FROM attempts AS a JOIN renders AS r ON r.id = a.render_id
-           WHERE a.hold_open AND r.finished_at IS NOT NULL""",
+        # Renders and jobs are removed when they are old; one with an open hold never is.
+        """SELECT a.id, a.render_id, coalesce(r.state, 'gone')
+           FROM attempts AS a LEFT JOIN renders AS r ON r.id = a.render_id
+           WHERE a.hold_open AND (r.id IS NULL OR r.finished_at IS NOT NULL)""",
+    ),
+    Rule(
+        "job {0}: it waits for render {1}, which is {2}",
+        """SELECT j.id, j.render_id, coalesce(r.state, 'gone')
+           FROM jobs AS j LEFT JOIN renders AS r ON r.id = j.render_id
+           WHERE j.final_at IS NULL AND (r.id IS NULL OR r.finished_at IS NOT NULL)""",
     ),
     Rule(
         "transfers of {0}: there is no such attempt",

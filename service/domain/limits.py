@@ -140,6 +140,8 @@ webhook_keys_pace_seconds: Final = 60.0
 switches_look_seconds: Final = 1.0
 operator_reason_characters_max: Final = 200
 switches_count_max: Final = 500
+operator_amount_nanos_max: Final = 10**15
+"""A million dollars for one attempt is a slip of the pen."""
 
 # Retention.
 prune_rows_max: Final = 500
@@ -147,6 +149,8 @@ prune_rows_max: Final = 500
 prune_rounds_max: Final = 20
 """In one look."""
 prune_look_seconds: Final = 60.0
+prune_margin_seconds: Final = 3_600.0
+"""A render is removed only so long after it could last answer a request."""
 retention_content_days_default: Final = 30
 retention_events_days_default: Final = 90
 retention_jobs_days_default: Final = 400
