@@ -105,9 +105,9 @@ def month_span(month: str) -> tuple[int, int] | None:
         return None
     try:
         start = datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC)
+        end = start.replace(year=start.year + start.month // 12, month=start.month % 12 + 1)
     except ValueError:
         return None
-    end = start.replace(year=start.year + start.month // 12, month=start.month % 12 + 1)
     return _micros(start), _micros(end)
 
 
