@@ -1,7 +1,8 @@
 """Whatever happens in whatever order, the books are right after every single command.
 
-Seeded walks over jobs that are accepted, joined, refreshed, sent, refused, lost, drawn, billed late, cancelled and expired,
-under budgets that are set, lowered and ended. A failure prints its seed; running the walk of that seed repeats it.
+Seeded walks over jobs that are accepted, joined, refreshed, sent, refused, lost, proven absent, found again, resolved by hand,
+drawn, billed late, drawn late, overdue, taken over, cancelled and expired, under budgets that are set, lowered and ended. A
+failure prints its seed; running the walk of that seed repeats it.
 """
 
 import random
@@ -16,7 +17,7 @@ import pytest
 from service.domain import commands as c
 from service.domain.errors import LightmeterError
 from service.domain.limits import MICROS_PER_SECOND
-from service.domain.records import Attempt, AttemptState, Job, Period, Render
+from service.domain.records import Attempt, AttemptState, Job, Period, Render, RenderState
 from service.domain.render import RENDER_FINAL
 from tests.support.books import by_source, faults
 from tests.support.clock import FakeClock, SeededDice
@@ -109,17 +110,20 @@ class Walk:
             return None
         attempt = self._newest(render)
         fence = (render.id, attempt.id, render.owner, render.fence)
-        failing = c.Fail(*fence, BROKE, self.dice.new_id(), self.dice.new_token(), self.random.random() < 0.8)
+        failing = c.Fail(
+            *fence, BROKE, self.dice.new_id(), self.dice.new_token(),
+            failover=self.random.random() < 0.8, again=self.random.random() < 0.4,
+        )  # fmt: skip
         options: dict[AttemptState, list[c.Command]] = {
-            AttemptState.HELD: [*[c.Dispatch(*fence, seed=1)] * 5, failing],
+            AttemptState.HELD: [*[c.Dispatch(*fence, seed=1)] * 5, failing, *self._earlier(attempt)],
             AttemptState.DISPATCHING: [
                 *[c.BindProviderId(attempt.id, attempt.provider, f"id-{attempt.id}")] * 4,
-                c.NotSent(attempt.id), c.Reject(attempt.id, REFUSED), c.MarkUnknown(*fence),
+                c.NotSent(attempt.id), c.Reject(attempt.id, REFUSED), c.MarkUnknown(*fence), *self._earlier(attempt),
             ],
             AttemptState.UNKNOWN: [
-                c.ResolveUnconfirmed(*fence),
+                c.ResolveUnconfirmed(*fence), *[c.ResolveAbsent(*fence)] * 2,
                 c.BindProviderId(attempt.id, attempt.provider, f"id-{attempt.id}"),
-                c.Reject(attempt.id, REFUSED),
+                c.Reject(attempt.id, REFUSED), c.NotSent(attempt.id), self._by_hand(attempt),
             ],
             AttemptState.ACCEPTED: [
                 c.Progress(*fence, state=self.random.choice(("QUEUED", "RUNNING"))),
@@ -156,9 +160,55 @@ class Walk:
                 self._told(attempt),
                 self._told(attempt),
                 c.Reject(attempt.id, REFUSED),
+                c.NotSent(attempt.id),
                 c.BindProviderId(attempt.id, attempt.provider, f"id-{known.id}", source="WEBHOOK"),
+                *[self._found(attempt)] * 2,
             )
         )
+
+    def _found(self, attempt: Attempt) -> c.Command:
+        """The provider had it all the time, if it was sent at all."""
+        if attempt.dispatched_at is None:
+            return self._told(attempt)
+        return c.BindProviderId(attempt.id, attempt.provider, f"id-{attempt.id}", source="SEARCH")
+
+    def _earlier(self, attempt: Attempt) -> list[c.Command]:
+        """An earlier attempt of the same render turns out to be at work."""
+        others = [one for one in self.tables.attempts.values() if one.render_id == attempt.render_id]
+        return [self._found(one) for one in others if one.number < attempt.number]
+
+    def _late(self) -> c.Command | None:
+        """Pictures of an attempt that was drawn, whether its render still wants them or not."""
+        drawn = [one for one in self.tables.attempts.values() if one.state is AttemptState.SUCCEEDED]
+        wanting = [
+            one for one in drawn if self.tables.renders[one.render_id].state is not RenderState.SUCCEEDED
+        ]
+        if not drawn:
+            return None
+        attempt = self.random.choice(wanting or drawn)
+        render = self.tables.renders[attempt.render_id]
+        stored = ((0, asset(render.fingerprint), False),)
+        return c.LateResult(attempt.id, stored, keep=self.random.random() < 0.8)
+
+    def _by_hand(self, attempt: Attempt) -> c.Command:
+        decision: dict[str, Any] = self.random.choice(
+            (
+                {"not_accepted": True},
+                {"amount_nanos": self.random.choice((0, 1, CEILING_NANOS, 3 * CEILING_NANOS))},
+                {"adopt_provider_id": f"id-{attempt.id}"},
+            )
+        )
+        return c.ResolveByHand(self.dice.new_id(), attempt.id, reason="seen", by="tests", **decision)
+
+    def _overdue(self) -> c.Command:
+        return c.EndOverdue(tuple(self.tables.renders)[-30:])
+
+    def _takeover(self) -> c.Command | None:
+        render = self._render()
+        if render is None:
+            return None
+        fence = render.fence - (self.random.random() < 0.2)
+        return c.TakeOver(((render.id, fence),), self.random.choice(("replica-1", "replica-2")))
 
     def _stray(self) -> c.Command | None:
         """A fenced command in a state that it was not made for, or of an owner that lost its render."""
@@ -171,6 +221,8 @@ class Walk:
                 c.Dispatch(*fence),
                 c.MarkUnknown(*fence),
                 c.ResolveUnconfirmed(*fence),
+                c.ResolveAbsent(*fence),
+                self._by_hand(attempt),
                 c.Fail(*fence, BROKE, self.dice.new_id(), self.dice.new_token()),
             )
         )
@@ -205,9 +257,9 @@ class Walk:
         return self.random.choice(self.commands) if self.commands else None
 
     ACTS: tuple[Callable[["Walk"], Any], ...] = (
-        _accept, _advance, _evidence, _stray, _cancel, _expire, _gone, _budget, _again,
+        _accept, _advance, _evidence, _late, _stray, _cancel, _expire, _gone, _budget, _again, _overdue, _takeover,
     )  # fmt: skip
-    WEIGHTS = (20, 55, 6, 3, 3, 2, 2, 2, 3)
+    WEIGHTS = (20, 55, 8, 3, 4, 3, 2, 2, 2, 4, 1, 2)
 
     # -- what must hold
 
@@ -215,6 +267,7 @@ class Walk:
         assert [] == faults(self.tables)
         self._check_limits()
         self._check_versions()
+        self._check_ends()
         for attempt in self.tables.attempts.values():
             if attempt.id not in attempts_before and attempt.number > 1:
                 self._check_failover(attempt)
@@ -263,6 +316,14 @@ class Walk:
                 assert version == view.version, f"job {job.id} was final and changed"
             self.shown[job.id] = (view.version, content)
 
+    def _check_ends(self) -> None:
+        """Events are distinct; a flight's good render is one that succeeded."""
+        ids = [one.id for one in self.tables.events]
+        assert len(ids) == len(set(ids))
+        for flight in self.tables.flights.values():
+            if flight.good_render_id is not None:
+                assert self.tables.renders[flight.good_render_id].state is RenderState.SUCCEEDED
+
     def _check_failover(self, attempt: Attempt) -> None:
         """A further attempt begins only when every one before it is surely free."""
         for other in self.tables.attempts.values():
@@ -290,12 +351,17 @@ def test_the_walks_go_everywhere() -> None:
         for _ in range(STEPS_COUNT):
             walk.step()
         done += walk.done
+        done += Counter(one.kind for one in walk.tables.events)
     met = set(done)
     wanted = {
         "Accept: New", "Accept: Hit", "Accept: Joined", "Accept: Existing", "Accept: NeedsCheck", "Accept: BudgetExceeded",
         "Cancel: Cancelled", "Dispatch: Send", "Dispatch: LOST", "Finish: DONE", "Finish: PutAgain", "Fail: NextAttempt",
         "Fail: DONE", "Fail: LOST", "ResolveUnconfirmed: DONE", "ResolveUnconfirmed: LOST", "Progress: DONE",
-        "MarkUnknown: DONE", "RecordResult: Attempt", "Reject: Attempt", "BindProviderId: Attempt", "NotSent: Attempt",
+        "ResolveAbsent: DONE", "ResolveAbsent: LOST", "ResolveByHand: Attempt", "ResolveByHand: EtagMismatch",
+        "LateResult: bool", "EndOverdue: int", "TakeOver: tuple", "Dispatch: CANCELLED",
+        "TAKEN_OVER", "NOT_SENT", "UNKNOWN", "FOUND", "ABSENT", "UNCONFIRMED", "DOUBLE_DISPATCH", "CANCEL_ASKED",
+        "FAILED_OVER", "LATE", "OVERDUE", "RESOLVED_BY_HAND",
+        "MarkUnknown: DONE", "RecordResult: Attempt", "Reject: Attempt", "BindProviderId: Bound", "NotSent: Attempt",
         "SetBudget: Budget", "DeleteBudget: Budget", "ExpireJobs: tuple",
     }  # fmt: skip
     assert set() == wanted - met
