@@ -20,7 +20,7 @@ COMPILE := pip compile -q --universal --python-version 3.11 --generate-hashes --
 .PHONY: check-lint check-types check-floors check-protos check-house
 
 help: ## List the verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Create .venv with everything that the locks name (other verbs do this by themselves)
 
@@ -63,6 +63,9 @@ proto: $(STAMP) ## Generate the stubs from proto/
 
 chaos: $(STAMP) ## Kill, stop and cut real processes, then compare three books: make chaos [ROUNDS=50] [SEED=n]
 	$(RUN) -m tests.chaos --rounds $(or $(ROUNDS),50) $(if $(SEED),--seed $(SEED))
+
+simulate: $(STAMP) ## Live through SEEDS=1000 made-up worlds of crashes and lies, or SEED=n alone, and compare the books
+	$(RUN) -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000))
 
 bench: $(STAMP) ## Measure, and write benchmarks/results.json
 	$(RUN) -m benchmarks
