@@ -14,7 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from service.database.dialect import Verdict
 from service.database.engine import Address
 from service.domain.errors import Overloaded, StoreUnavailable
-from service.domain.limits import watches_open_max
+from service.domain.limits import store_answer_seconds_max, watches_open_max
 from service.ports import Clock
 
 Result = TypeVar("Result")
@@ -30,21 +30,34 @@ class Snapshots:
     """Runs read functions in read-only transactions that see one moment of the database."""
 
     def __init__(
-        self, address: Address, clock: Clock, *, connections_max: int, reports: bool = False
+        self,
+        address: Address,
+        clock: Clock,
+        *,
+        connections_max: int,
+        reports: bool = False,
+        answer_seconds_max: float = store_answer_seconds_max,
     ) -> None:
         self.dialect: Final = address.dialect
         self._engine = address.reader(connections_max, reports=reports)
         self._clock = clock
         self._threads = ThreadPoolExecutor(connections_max, thread_name_prefix="read")
         self._waiting = 0
+        # A report may take as long as its sessions let it.
+        self._answer_seconds_max = None if reports else answer_seconds_max
 
     async def read(self, work: Callable[[Connection], Result]) -> Result:
         """The result of `work`, which may be run twice. Raises StoreUnavailable or Overloaded."""
         if self._waiting >= READS_WAITING_MAX:
             raise Overloaded("too many requests wait to read the database")
         self._waiting += 1
+        loop = asyncio.get_running_loop()
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, work)
+            # A server that falls silent ends no read by itself: whoever waits is told, the thread goes on waiting.
+            async with asyncio.timeout(self._answer_seconds_max):
+                return await loop.run_in_executor(self._threads, self._run, work)
+        except TimeoutError as error:
+            raise StoreUnavailable("the database did not answer the read in time") from error
         finally:
             self._waiting -= 1
 

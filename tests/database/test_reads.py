@@ -1,5 +1,6 @@
 """What readers see: every filter of a job list, pages without gaps, reports, and the snapshot for metrics."""
 
+import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -265,3 +266,17 @@ async def test_a_database_that_is_away_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(Overloaded):
         await here.read(lambda connection: None)
     here.close()
+
+
+async def test_a_silent_database_keeps_no_reader_waiting(tmp_path: Path) -> None:
+    """A server that neither answers nor hangs up: the read is given up in time, and works again once it speaks."""
+    address = Address(f"sqlite:///{tmp_path}/books.db")
+    here = Snapshots(address, FakeClock(), connections_max=1, answer_seconds_max=0.05)
+    speaks = threading.Event()
+    with pytest.raises(StoreUnavailable):
+        await here.read(lambda connection: speaks.wait())
+    speaks.set()
+    patient = Snapshots(address, FakeClock(), connections_max=1, answer_seconds_max=20.0)
+    assert await patient.read(lambda connection: speaks.wait())
+    here.close()
+    patient.close()
