@@ -342,6 +342,8 @@ class _Load:
             self.locked.switches.add((switch.scope, switch.target))
         for row in self._read(self._sql.audit_events, {key for _, r in self._wanted for key in r.audit}):
             self._world.audit_known[row[0]] = codec.AUDIT_EVENTS.record(row)
+        sources = {key for _, r in self._wanted for key in r.sources}
+        self._world.sources_known = {row[0] for row in self._read(self._sql.sources, sources)}
         changes = {key for _, r in self._wanted for key in r.budget_changes}
         for row in self._read(self._sql.budget_changes, changes):
             self._world.budget_changes_known[row[0]] = codec.BUDGET_CHANGES.record(row)

@@ -63,6 +63,8 @@ class Statements:
         self.switches_locked = select(
             work.switches, d.keys(switches.scope, switches.target), "scope, target", lock
         )
+        first = f"{d.keys(money.transfers.c.source)} AND ordinal = 0"
+        self.sources = f"SELECT source FROM transfers WHERE {first}"
         self.audit_events = select(work.audit_events, d.keys(work.audit_events.c.id), "id")
         self._build_money()
 

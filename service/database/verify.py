@@ -145,7 +145,7 @@ def _totals(connection: Connection) -> Iterator[str]:
     by_transfers = _sums(
         connection,
         f"SELECT project, usage_at / {_HOUR} * {_HOUR}, "
-        "sum(CASE WHEN kind = 'POST' THEN amount_nanos ELSE 0 END), "
+        "sum(CASE WHEN kind IN ('POST', 'ACCRUAL') THEN amount_nanos ELSE 0 END), "
         "sum(CASE WHEN kind = 'CORRECTION' AND substr(credit, 1, 8) <> 'project:' THEN amount_nanos ELSE 0 END), "
         "sum(CASE WHEN kind = 'CORRECTION' AND substr(credit, 1, 8) = 'project:' THEN amount_nanos ELSE 0 END) "
         f"FROM transfers GROUP BY project, usage_at / {_HOUR} * {_HOUR}",

@@ -53,6 +53,8 @@ class Reach:
     """Switches by scope and target, locked where they exist."""
     audit: tuple[str, ...] = ()
     """Lines of the audit that may be written already, by an earlier try of the same command (`World.audit_known`)."""
+    sources: tuple[str, ...] = ()
+    """Sources of transfers that may be booked already, by an earlier try of the same command (`World.sources_known`)."""
     comparisons: tuple[tuple[str, Grade, int, int], ...] = ()
     """(provider, grade, from, before) of spans that were compared with a provider's books: their kept comparisons, and the
     provider's discrepancies that are open in the span or named by `disputes`, locked."""
@@ -225,3 +227,8 @@ def _(command: c.RecordComparison) -> Reach:
         comparisons=(span,),
         disputes=tuple((one.provider, one.side, one.subject) for one in command.disputes),
     )
+
+
+@reach.register
+def _(command: c.AccrueStorage) -> Reach:
+    return Reach(sources=tuple(command.source(one.project) for one in command.charges))

@@ -143,6 +143,8 @@ class World:
         self.switches: Rows[tuple[SwitchScope, str], Switch] = Rows(journal)
         self.events: Log[Event] = Log(journal)
         self.audit: Log[AuditEvent] = Log(journal)
+        self.sources_known: set[str] = set()
+        """Sources among those named by the batch that have transfers already."""
         self.audit_known: dict[str, AuditEvent] = {}
         """Lines of the audit that an earlier try of a command of this batch has written, by id."""
         self.ended: Log[tuple[Job, Attempt | None]] = Log(journal)

@@ -21,6 +21,8 @@ def by_source(tables: Tables) -> dict[str, list[Transfer]]:
     """The transfers of each attempt in the order of their booking."""
     found: dict[str, list[Transfer]] = defaultdict(list)
     for transfer in tables.transfers:
+        if transfer.kind is TransferKind.ACCRUAL:
+            continue
         found[transfer.source].append(transfer)
     return found
 
@@ -105,7 +107,7 @@ def _totals(tables: Tables) -> Iterator[str]:
         sums["avoided", key.origin] += delta.avoided_nanos
     for row in tables.transfers:
         at = (row.project, row.provider, row.route, row.model, row.operation)
-        if row.kind is TransferKind.POST:
+        if row.kind in (TransferKind.POST, TransferKind.ACCRUAL):
             expected[*at, "charged"] += row.amount_nanos
         elif row.kind is TransferKind.CORRECTION:
             expected[*at, "up" if moved(row) > 0 else "down"] += row.amount_nanos

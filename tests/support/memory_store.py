@@ -93,6 +93,7 @@ class Tables:
             for key, row in getattr(self, name).items():
                 getattr(world, name).load(key, row)
         world.budget_changes_known = {change.id: change for change in self.budget_changes}
+        world.sources_known = {one.source for one in self.transfers}
         world.audit_known = {event.id: event for event in self.audit}
         return world
 

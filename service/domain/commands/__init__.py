@@ -58,6 +58,7 @@ from service.domain.commands.running import (
     Send,
     TakeOver,
 )
+from service.domain.commands.storing import AccrueStorage
 from service.domain.commands.watchers import (
     Cancel,
     Cancelled,
@@ -68,6 +69,7 @@ from service.domain.commands.watchers import (
 __all__ = [
     "Accept",
     "AcceptOutcome",
+    "AccrueStorage",
     "BindProviderId",
     "Bound",
     "CacheMode",

@@ -16,6 +16,7 @@ from service.domain.decisions import (
     reconcile,
     resolve,
     run,
+    storing,
     watchers,
 )
 from service.domain.world import World
@@ -46,6 +47,7 @@ _DECISIONS: dict[type[c.Command], Callable[[World, Any], Any]] = {
     c.LateResult: late.late_result,
     c.SetSwitch: operate.set_switch,
     c.ResolveByHand: operate.resolve_by_hand,
+    c.AccrueStorage: storing.accrue_storage,
     c.Correct: reconcile.correct,
     c.RecordComparison: reconcile.record_comparison,
     c.SetBudget: budgets.set_budget,
