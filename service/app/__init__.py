@@ -5,5 +5,6 @@ Nothing is decided here. `__main__` and tests come in; nobody else does.
 
 from service.app.application import REFUSALS, Application
 from service.app.books import verified
+from service.app.doctor import examined, healthy, report
 
-__all__ = ["REFUSALS", "Application", "verified"]
+__all__ = ["REFUSALS", "Application", "examined", "healthy", "report", "verified"]

@@ -20,10 +20,10 @@ from service.settings import Settings, host_of
 _FAL_QUEUE_URL = "https://queue.fal.run"
 _FAL_REST_URL = "https://rest.fal.ai"
 _FAL_CDN_URL = "https://v3.fal.media"
-_FAL_API_URL = "https://api.fal.ai/v1"
-_REPLICATE_URL = "https://api.replicate.com"
-_SANDBOX_FAL_KEY = "sandbox:key"
-_SANDBOX_REPLICATE_TOKEN = "sandbox"  # noqa: S105 -- the sandbox takes any; it is no secret
+FAL_API_URL = "https://api.fal.ai/v1"
+REPLICATE_URL = "https://api.replicate.com"
+SANDBOX_FAL_KEY = "sandbox:key"
+SANDBOX_REPLICATE_TOKEN = "sandbox"  # noqa: S105 -- the sandbox takes any; it is no secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +61,14 @@ def accounts(settings: Settings, clock: Clock, sandbox: SandboxAddress | None) -
 
 def _fal(settings: Settings, clock: Clock, tls: ssl.SSLContext, sandbox: SandboxAddress | None) -> Account:
     if sandbox is not None:
-        key, described = _SANDBOX_FAL_KEY, "fal (sandbox: nothing is spent)"
+        key, described = SANDBOX_FAL_KEY, "fal (sandbox: nothing is spent)"
         queue, rest = f"{sandbox.fal_url}/queue", f"{sandbox.fal_url}/rest"
         cdn, api = sandbox.fal_url, f"{sandbox.fal_url}/api/v1"
     else:
         assert settings.fal_key is not None, "fal is offered with a key, or played"
         key, described = settings.fal_key.get_secret_value(), "fal"
         queue, rest = settings.fal_queue_url or _FAL_QUEUE_URL, settings.fal_rest_url or _FAL_REST_URL
-        cdn, api = settings.fal_cdn_url or _FAL_CDN_URL, settings.fal_api_url or _FAL_API_URL
+        cdn, api = settings.fal_cdn_url or _FAL_CDN_URL, settings.fal_api_url or FAL_API_URL
     base = webhook_base_url(settings.public_url, queue)
     provider = FalProvider(
         key, clock, queue_url=queue, rest_url=rest, cdn_url=cdn, webhook_base_url=base, tls=tls
@@ -86,12 +86,12 @@ def _replicate(
     settings: Settings, clock: Clock, tls: ssl.SSLContext, sandbox: SandboxAddress | None
 ) -> Account:
     if sandbox is not None:
-        token, described = _SANDBOX_REPLICATE_TOKEN, "Replicate (sandbox: nothing is spent)"
+        token, described = SANDBOX_REPLICATE_TOKEN, "Replicate (sandbox: nothing is spent)"
         url = sandbox.replicate_url
     else:
         assert settings.replicate_api_token is not None, "Replicate is offered with a token, or played"
         token, described = settings.replicate_api_token.get_secret_value(), "Replicate"
-        url = settings.replicate_url or _REPLICATE_URL
+        url = settings.replicate_url or REPLICATE_URL
     base = webhook_base_url(settings.public_url, url)
     return Account(
         provider=ReplicateProvider(token, clock, base_url=url, webhook_base_url=base, tls=tls),

@@ -61,7 +61,7 @@ async def open_outside(settings: Settings, clock: Clock, metrics: Metrics, meter
         for one in known.values():
             stack.push_async_callback(one.close)
         breakers = {name: Breaker(Metered(one.provider, meter), clock) for name, one in known.items()}
-        bucket, pictures_in = _bucket(settings, clock, reached_by_providers=sandbox is None)
+        bucket, pictures_in = open_bucket(settings, clock, reached_by_providers=sandbox is None)
         stack.push_async_callback(bucket.close)
         pictures = PillowPictures()
         stack.push_async_callback(pictures.close)
@@ -112,9 +112,10 @@ async def _sandbox(settings: Settings, stack: AsyncExitStack) -> SandboxAddress 
     return await process.start()
 
 
-def _bucket(
+def open_bucket(
     settings: Settings, clock: Clock, *, reached_by_providers: bool
 ) -> tuple[FolderBlobs | S3Blobs, str]:
+    """The picture store that the settings name, and where it is, in words."""
     bucket = settings.bucket
     if bucket is None:
         root = settings.data_dir / "pictures"

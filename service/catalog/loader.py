@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -81,6 +82,17 @@ def load_catalog(*, sandbox: bool, folder: Path | None = None) -> Catalog:
         raise CatalogInvalid(problems)
     offered = {name: model for name, model in sorted(models.items()) if sandbox or not model.test}
     return Catalog(version=digest.hexdigest(), models=offered)
+
+
+def price_readings(folder: Path | None = None) -> dict[str, date]:
+    """When the price of each route (`fal/flux-dev`) was last read at its source. For a catalog that `load_catalog` takes."""
+    read_on = {}
+    for path in sorted((folder or FOLDER).glob(_SUFFIX)):
+        entry = ModelFile.model_validate(yaml.load(path.read_bytes(), _StrictLoader))  # noqa: S506  # see below
+        for route in entry.routes:
+            if route.price is not None:
+                read_on[f"{route.provider}/{route.name}"] = route.price.read_on
+    return read_on
 
 
 def _read(name: str, content: bytes, problems: list[str]) -> Iterator[Model]:
