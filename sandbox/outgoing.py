@@ -50,3 +50,4 @@ class Outgoing:
 
 async def _half(body: bytes) -> AsyncIterator[bytes]:
     yield body[: len(body) // 2]
+    raise httpx.WriteError("cut on purpose")

@@ -5,6 +5,8 @@ test_provider_records.py.
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from service.domain.exchange import BillPage, Refused, Unclear
@@ -47,7 +49,7 @@ class RecordsContract:
 
     async def test_what_is_sent_is_what_is_compared(self, books: BooksRig) -> None:
         """Fractions, whole numbers written as fractions, other alphabets and nulls survive the way there and back."""
-        inputs = {
+        inputs: dict[str, Any] = {
             "prompt": "\u03bb \u96ea \U0001f98a \u2028",
             "guidance": 2.50,
             "guidance_scale": 3.0,

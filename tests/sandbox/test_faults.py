@@ -12,6 +12,7 @@ from PIL import Image, UnidentifiedImageError
 
 from sandbox import Sandbox
 from sandbox.faults import KINDS
+from service.domain.sent import input_digest
 from tests.sandbox.conftest import FAL_KEY, REPLICATE_KEY, Start
 from tests.sandbox.test_fal_queue import finish, submit
 from tests.sandbox.test_replicate_api import create, get
@@ -34,6 +35,7 @@ async def result_of(http: httpx.AsyncClient, made: httpx.Response) -> httpx.Resp
     [
         ("drop_before_accept", {}, 0),
         ("drop_after_accept", {}, 1),
+        ("hang_before_accept", {"seconds": 0.05}, 0),
         ("hang_after_accept", {"seconds": 0.05}, 1),
     ],
 )
@@ -44,6 +46,8 @@ async def test_lost_answers(
     await order(http, instant, kind, **args)
     with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
         await (submit if provider == "fal" else create)(http, instant)
+    statuses = [one.status for one in instant.world.book.refused]
+    assert [0] * (1 - accepted) == statuses
     totals = instant.world.book.totals[provider]
     assert (1, accepted, accepted) == (totals.posts, totals.accepted, totals.billed_count)
 
@@ -325,3 +329,61 @@ async def test_prompts_order_faults_only_where_allowed(start: Start, http: httpx
     assert 418 == (await create(http, obeying, input={"prompt": prompt})).status_code
     assert 200 == (await submit(http, deaf, prompt=prompt)).status_code
     assert 400 == (await submit(http, obeying, prompt="[[fault:no_such]]")).status_code
+
+
+async def test_results_expire_when_told(instant: Sandbox, http: httpx.AsyncClient) -> None:
+    """fal's result answers 404 after six minutes; Replicate's prediction stays, without input and output."""
+    await order(http, instant, "result_expires", seconds=360)
+    await order(http, instant, "result_expires", seconds=360)
+    made = await submit(http, instant)
+    prediction = await create(http, instant)
+    assert 200 == (await result_of(http, made)).status_code
+    assert not (await get(http, prediction))["data_removed"]
+    instant.world.clock.advance(361)
+    assert 404 == (await result_of(http, made)).status_code
+    removed = await get(http, prediction)
+    assert (True, None, {}, "succeeded") == (
+        removed["data_removed"],
+        removed["output"],
+        removed["input"],
+        removed["status"],
+    )
+
+
+async def test_lists_can_be_bare_or_written_otherwise(instant: Sandbox, http: httpx.AsyncClient) -> None:
+    """Payloads are not shown, or have the model's defaults in them."""
+    await order(http, instant, "list_bare")
+    await submit(http, instant)
+    await order(http, instant, "list_respelled")
+    await order(http, instant, "list_respelled")
+    made = await submit(http, instant)
+    await create(http, instant)
+    listed = await http.get(
+        f"{instant.fal_url}/api/v1/models/requests/by-endpoint",
+        params={"endpoint_id": "fal-ai/flux/schnell", "expand": "payloads"},
+        headers=FAL_KEY,
+    )
+    respelled, bare = listed.json()["items"]
+    assert "json_input" not in bare
+    assert made.json()["request_id"] == respelled["request_id"]
+    assert {"num_inference_steps", "num_images"} <= set(respelled["json_input"])
+    page = await http.get(f"{instant.replicate_url}/v1/predictions", headers=REPLICATE_KEY)
+    assert "num_outputs" in page.json()["results"][0]["input"]
+
+
+async def test_the_book_lets_tests_count(instant: Sandbox, http: httpx.AsyncClient) -> None:
+    """POSTs, acceptances and nanos, per provider; per request the bill, the token and a digest of its input."""
+    await order(http, instant, "refuse_input")
+    for seed in (1, 1, 2):
+        await create(
+            http, instant, input={"seed": seed, "prompt": "x"}, webhook=f"{instant.url}/w/token-{seed}"
+        )
+    book = (await http.get(f"{instant.url}/admin/book")).json()
+    replicate = book["providers"]["replicate"]
+    assert (3, 2, 2) == (replicate["posts"], replicate["accepted"], replicate["billed_count"])
+    assert replicate["billed_nanos"] == sum(row["bill_nanos"] for row in book["requests"])
+    assert ["token-2", "token-1"] == [row["token"] for row in book["requests"]]
+    assert ["token-1"] == [row["token"] for row in book["refused"]]
+    assert book["requests"][1]["input_digest"] == book["refused"][0]["input_digest"]
+    assert book["requests"][0]["input_digest"] != book["requests"][1]["input_digest"]
+    assert input_digest({"prompt": "x", "seed": 2.0}) == book["requests"][0]["input_digest"]

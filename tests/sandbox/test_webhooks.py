@@ -202,3 +202,116 @@ async def test_nothing_is_sent_beyond_loopback(instant: Sandbox, http: httpx.Asy
     result = await http.get(edit.json()["response_url"], headers=FAL_KEY)
     assert "file_download_error" == result.json()["detail"][0]["type"]
     assert 0 == instant.world.book.totals["fal"].webhooks_sent
+
+
+async def in_time(sandbox: Sandbox, receiver: Receiver) -> Delivery:
+    """The delivery that comes when enough of the sandbox's time has passed."""
+    async with asyncio.timeout(5):
+        while not receiver.waiting:
+            sandbox.world.clock.advance(5)
+            await asyncio.sleep(0.001)
+        return await receiver.next()
+
+
+async def test_webhooks_are_replayed_truncated_huge_and_stray(
+    instant: Sandbox, http: httpx.AsyncClient, receiver: Receiver
+) -> None:
+    """Each comes before or after the right one, and does what its fault says."""
+    board = instant.world.faults
+    hook = f"{receiver.url}/webhooks/fal/token"
+    board.order({"kind": "replay_webhook", "args": {"seconds": 100}})
+    await fal_submit(http, instant, hook)
+    first = await receiver.next()
+    assert first == await in_time(instant, receiver)
+    board.order({"kind": "truncate_webhook", "args": {"signed": True}})
+    await fal_submit(http, instant, hook)
+    half, whole = await receiver.next(), await receiver.next()
+    assert (True, True) == (whole.body.startswith(half.body), await fal_verifies(http, instant, half))
+    board.order({"kind": "truncate_webhook", "args": {"signed": False, "only": True}})
+    await fal_submit(http, instant, hook)
+    assert not await fal_verifies(http, instant, await receiver.next())
+    board.order({"kind": "truncate_webhook", "args": {"cut": True}})
+    await fal_submit(http, instant, hook)
+    cut, whole = await receiver.next(), await receiver.next()
+    assert int(cut.headers["content-length"]) == len(whole.body) > len(cut.body) > 0
+    board.order({"kind": "huge_webhook", "args": {"bytes": 3_000_000, "only": True}})
+    await fal_submit(http, instant, hook)
+    huge = await receiver.next()
+    assert (3_000_000, True) == (len(huge.body), await fal_verifies(http, instant, huge))
+    board.order({"kind": "stray_webhook"})
+    made = (await fal_submit(http, instant, hook)).json()["request_id"]
+    stray, right = await receiver.next(), await receiver.next()
+    assert await fal_verifies(http, instant, stray)
+    assert (True, False) == (right.path == hook.removeprefix(receiver.url), stray.path == right.path)
+    assert made == json.loads(right.body)["request_id"] != json.loads(stray.body)["request_id"]
+    board.order({"kind": "stray_webhook", "args": {"same_token": True}})
+    await fal_submit(http, instant, hook)
+    assert (await receiver.next()).path == (await receiver.next()).path
+    assert 0 == receiver.waiting
+
+
+async def test_events_change_places(instant: Sandbox, http: httpx.AsyncClient, receiver: Receiver) -> None:
+    """Only the events that are named come late: the output after the end."""
+    instant.world.faults.order({"kind": "delay_webhook", "args": {"seconds": 60, "event": "output"}})
+    await create(http, instant, webhook=receiver.url)
+    completed = await receiver.next()
+    output = await in_time(instant, receiver)
+    assert ("completed", "output") == tuple(
+        one.headers["webhook-id"].rpartition("_")[2] for one in (completed, output)
+    )
+
+
+async def test_webhooks_are_sent_by_hand(
+    instant: Sandbox, http: httpx.AsyncClient, receiver: Receiver
+) -> None:
+    """About any request, as old, as large, as broken and as forged as somebody wants; nowhere but to loopback."""
+
+    async def send(**wish: Any) -> httpx.Response:
+        return await http.post(f"{instant.url}/admin/webhooks", json=wish)
+
+    receiver.answers = [418]
+    sent = await send(provider="fal", url=receiver.url, request_id="who", age_seconds=400, bytes=5_000)
+    assert {"answer": 418} == sent.json()
+    came = await receiver.next()
+    assert ("who", 5_000) == (json.loads(came.body)["request_id"], len(came.body))
+    assert int(came.headers["x-fal-webhook-timestamp"]) <= instant.world.clock.real_unix_seconds() - 400
+    assert await fal_verifies(http, instant, came)
+    await send(provider="replicate", url=receiver.url, body="no JSON", event="start")
+    came = await receiver.next()
+    assert (b"no JSON", True) == (came.body, await replicate_verifies(http, instant, came))
+    await send(provider="replicate", url=receiver.url, forged=True)
+    assert not await replicate_verifies(http, instant, await receiver.next())
+    await send(provider="fal", url=receiver.url, truncated=True)
+    assert not await fal_verifies(http, instant, await receiver.next())
+    for wish in (
+        {"provider": "fal", "url": "http://192.0.2.1/"},
+        {"provider": "other", "url": receiver.url},
+        {"provider": "fal"},
+        {"provider": "fal", "url": receiver.url, "colour": "red"},
+    ):
+        assert 400 == (await send(**wish)).status_code
+    assert 0 == receiver.waiting
+
+
+async def test_keys_change_when_told(instant: Sandbox, http: httpx.AsyncClient, receiver: Receiver) -> None:
+    """After a rotation the old signatures fit no more, the new ones fit the published keys, and there may be none to be had."""
+    jwks = f"{instant.fal_url}/rest/.well-known/jwks.json"
+    secret = f"{instant.replicate_url}/v1/webhooks/default/secret"
+    await fal_submit(http, instant, receiver.url)
+    await create(http, instant, webhook=receiver.url, webhook_events_filter=["completed"])
+    old = {
+        "x-fal-webhook-user-id" in one.headers: one for one in [await receiver.next(), await receiver.next()]
+    }
+    before = (await http.get(secret, headers=REPLICATE_KEY)).json()
+    assert 200 == (await http.post(f"{instant.url}/admin/webhooks/rotate")).status_code
+    assert not await fal_verifies(http, instant, old[True])
+    assert not await replicate_verifies(http, instant, old[False])
+    assert before != (await http.get(secret, headers=REPLICATE_KEY)).json()
+    await fal_submit(http, instant, receiver.url)
+    assert await fal_verifies(http, instant, await receiver.next())
+    board = instant.world.faults
+    board.order({"kind": "list_unavailable", "endpoint": "jwks", "args": {"code": 429, "retry_after": 9}})
+    board.order({"kind": "list_unavailable", "endpoint": "webhook-secret"})
+    limited = await http.get(jwks)
+    assert (429, "9") == (limited.status_code, limited.headers["retry-after"])
+    assert 503 == (await http.get(secret, headers=REPLICATE_KEY)).status_code
