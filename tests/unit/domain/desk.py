@@ -19,44 +19,16 @@ BROKE = Failure(Reason.PROVIDER_FAILED, "it broke", Fault.PROVIDER, RetryAdvice.
 HOLD = CEILING_NANOS
 
 
-class Desk:
-    """One store; every command is checked against the books after it."""
+class Sight:
+    """The committed rows of one store, by the request that they belong to."""
 
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.dice = SeededDice(1, self.clock)
         self.store = MemoryStore(self.clock, reporting_labels={"growth": ("team",)})
-        self.orders = Orders(self.dice)
 
     @property
     def tables(self) -> Any:
         return self.store.tables
-
-    def run(self, command: c.Command) -> Any:
-        """Carry one out; the books stay right whether it is refused or not."""
-        try:
-            return self.store.run(command)
-        finally:
-            assert [] == faults(self.tables)
-
-    def twice(self, command: c.Command) -> Any:
-        """Carry it out again: nothing changes. Answers the second outcome."""
-        before = self.tables.image()
-        outcome = self.run(command)
-        assert before == self.tables.image()
-        return outcome
-
-    def accept(self, subject: str = "a lighthouse", **changes: Any) -> c.Accept:
-        """A request, carried out. Answers the command."""
-        command = self.orders.accept(subject, **changes)
-        self.run(command)
-        return command
-
-    def budget(self, limit_nanos: int, **changes: Any) -> Any:
-        """A budget, set."""
-        return self.run(self.orders.budget(limit_nanos, **changes))
-
-    # -- rows
 
     def job(self, asked: c.Accept) -> Job:
         job: Job = self.tables.jobs[asked.job_id]
@@ -86,6 +58,41 @@ class Desk:
 
     def transfers(self, attempt: Attempt) -> list[Transfer]:
         return [row for row in self.tables.transfers if row.source == attempt.id]
+
+
+class Desk(Sight):
+    """One store; every command is checked against the books after it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dice = SeededDice(1, self.clock)
+        self.orders = Orders(self.dice)
+
+    def run(self, command: c.Command) -> Any:
+        """Carry one out; the books stay right whether it is refused or not."""
+        try:
+            return self.store.run(command)
+        finally:
+            assert [] == faults(self.tables)
+
+    def twice(self, command: c.Command) -> Any:
+        """Carry it out again: nothing changes. Answers the second outcome."""
+        before = self.tables.image()
+        outcome = self.run(command)
+        assert before == self.tables.image()
+        return outcome
+
+    def accept(self, subject: str = "a lighthouse", **changes: Any) -> c.Accept:
+        """A request, carried out. Answers the command."""
+        command = self.orders.accept(subject, **changes)
+        self.run(command)
+        return command
+
+    def budget(self, limit_nanos: int, **changes: Any) -> Any:
+        """A budget, set."""
+        return self.run(self.orders.budget(limit_nanos, **changes))
+
+    # -- the books
 
     def kinds(self, attempt: Attempt) -> list[tuple[str, int, str]]:
         """(kind, total after, grade) of each transfer."""
