@@ -43,6 +43,7 @@ from service.domain.queries import (
 )
 from service.domain.records import Asset, Attempt, Render
 from service.domain.statement import Statement
+from service.domain.storage_price import StoredShare
 from service.domain.view import JobView
 
 Outcome = TypeVar("Outcome", covariant=True)
@@ -336,6 +337,10 @@ class JobReader(Protocol):
         """What the fingerprint points at now, for quotes; nothing is locked."""
         ...
 
+    async def render(self, render_id: str) -> tuple[Render, tuple[Attempt, ...]] | None:
+        """A render and its attempts by number; nothing is locked."""
+        ...
+
     async def events(self, render_id: str) -> tuple[Event, ...]:
         """The unusual things that happened to a render, oldest first, at most `events_shown_max`."""
         ...
@@ -435,6 +440,14 @@ class LedgerExports(Protocol):
 
     async def statement(self, project: str, month: str) -> Statement:
         """The account of a project for a UTC month (`2026-11`), in one snapshot."""
+        ...
+
+
+class StorageReader(Protocol):
+    """What is kept in the picture store, for its cost. MUST NOT block the event loop; raises `StoreUnavailable`."""
+
+    async def shares(self, month_start: int, day: int, day_end: int) -> tuple[StoredShare, ...]:
+        """What each project kept at `day_end`, wrote since `day`, and wrote between `month_start` and `day` (microseconds)."""
         ...
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 from sqlalchemy import Connection
@@ -18,6 +19,7 @@ from service.database.migrate import migrate
 from service.database.operator_reads import DatabaseOperatorReader
 from service.database.reads import DatabaseJobReader
 from service.database.snapshots import Snapshots
+from service.database.storage_reads import DatabaseStorageReader
 from service.database.store import DatabaseStore
 from service.database.work_reads import DatabaseWorkReader
 from service.domain.errors import StoreUnavailable
@@ -37,13 +39,15 @@ class Database:
         jitter: Callable[[], float],
         reporting_labels: Mapping[str, tuple[str, ...]],
         watcher: Watcher | None,
+        hints: LocalHints | None,
     ) -> None:
         self._address = address
         self._clock = clock
         self._lock = OneProcess(address.file) if address.file is not None else None
         self._snapshots = Snapshots(address, clock, connections_max=READ_CONNECTIONS_MAX)
         self._reports = Snapshots(address, clock, connections_max=REPORT_CONNECTIONS_MAX, reports=True)
-        self._hints: Final = LocalHints() if address.embedded else NotifyHints(address.driver_url)
+        own = LocalHints if address.embedded else partial(NotifyHints, address.driver_url)
+        self._hints: Final = hints if hints is not None else own()
         self.hints: Final = self._hints
         self.store: Final = DatabaseStore(
             address,
@@ -58,6 +62,7 @@ class Database:
         self.oversight: Final = DatabaseOperatorReader(self._snapshots, self._reports)
         self.ledger: Final = DatabaseLedgerReader(self._snapshots, self._reports)
         self.exports: Final = DatabaseLedgerExports(self._reports)
+        self.stored: Final = DatabaseStorageReader(self._reports)
         self.reconciled: Final = DatabaseBooksReader(self._reports)
 
     async def start(self) -> None:
@@ -95,9 +100,10 @@ def open_database(
     *,
     reporting_labels: Mapping[str, tuple[str, ...]] | None = None,
     watcher: Watcher | None = None,
+    hints: LocalHints | None = None,
 ) -> Database:
-    """The database at an SQLite or PostgreSQL address; nothing is touched before `start`."""
-    return Database(Address(url), clock, jitter, reporting_labels or {}, watcher)
+    """The database at an SQLite or PostgreSQL address; nothing is touched before `start`. `hints` stand in for the engine's own."""
+    return Database(Address(url), clock, jitter, reporting_labels or {}, watcher, hints)
 
 
 def _answers(connection: Connection) -> None:
