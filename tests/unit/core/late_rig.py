@@ -1,15 +1,13 @@
 """A replica with webhooks, late results and a provider's list, on fakes."""
 
 import json
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
 
 from service.core.late import LateResults, late_looks
 from service.core.requests import Submitted
 from service.core.webhooks import Took, Webhooks
-from service.domain.absence import AbsenceRule
-from service.domain.exchange import Scan, Search, Unclear, WebhookNotice
+from service.domain.exchange import Unclear, WebhookNotice
 from service.domain.failure import WebhookForged
 from service.domain.records import Attempt
 from tests.support.clock import settle
@@ -17,39 +15,6 @@ from tests.support.memory_reads import MemoryWork
 from tests.unit.core.rig import Rig
 
 UNCLEAR = Unclear("timeout", "no answer")
-NEVER = AbsenceRule(
-    settle_seconds=60.0,
-    waits=False,
-    scans=2,
-    scan_gap_seconds=30.0,
-    within_seconds=None,
-    dispatch_again=False,
-)
-
-
-class FakeRecords:
-    """Implements `ProviderRecords`: scans in their order, then empty and incomplete ones, which prove nothing."""
-
-    def __init__(self) -> None:
-        self.scans: deque[Scan | Exception] = deque()
-        self.last = Scan((), complete=False)
-        self.searches: list[Search] = []
-
-    @property
-    def absence(self) -> AbsenceRule:
-        """Absence is never proven here."""
-        return NEVER
-
-    async def find(self, search: Search) -> Scan:
-        """The next scan."""
-        self.searches.append(search)
-        answer = self.scans.popleft() if self.scans else self.last
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    async def close(self) -> None:
-        """Nothing to free."""
 
 
 class FakeCheck:
@@ -77,8 +42,7 @@ class LateRig(Rig):
     def __init__(self) -> None:
         super().__init__()
         self.work = MemoryWork(self.store, self.clock)
-        self.fal_records = FakeRecords()
-        self.late = LateResults(replace(self.context, work=self.work, records={"fal": self.fal_records}))
+        self.late = LateResults(replace(self.context, work=self.work))
         self.look = late_looks(self.late, self.context)
         self.checks = {"fal": FakeCheck(), "replicate": FakeCheck()}
         self.webhooks = Webhooks(
@@ -92,16 +56,25 @@ class LateRig(Rig):
             metrics=self.metrics,
         )
 
+    async def close(self) -> None:
+        """End what runs; a POST that is held back is let go, because its commit is waited for."""
+        if self.fal.held_back is not None:
+            self.fal.held_back.set()
+        await self.late.stop()
+        await self.runner.stop()
+
     async def hook(self, attempt: Attempt, *ids: str, provider: str = "") -> Took:
         """A webhook about an attempt, by its token."""
         body = json.dumps(ids).encode()
         return await self.webhooks.take(provider or attempt.provider, attempt.token, {}, body)
 
-    async def unconfirmed(self, prompt: str = "a lighthouse") -> Submitted:
-        """A job whose POST got no answer and that was given up."""
-        self.fal.dispatches.append(UNCLEAR)
+    async def unconfirmed(self, prompt: str = "a lighthouse", answer: Unclear = UNCLEAR) -> Submitted:
+        """A job whose POST got no answer, and that was given up because the provider's list was away all the time."""
+        self.fal.dispatches.append(answer)
+        self.records["fal"].away = 1_000_000
         submitted = await self.submit(prompt)
         await self.finish()
+        self.records["fal"].away = 0
         return submitted
 
     async def fetched(self, seconds_max: float = 4_000.0) -> None:

@@ -18,8 +18,7 @@ from tests.unit.core.late_rig import UNCLEAR, LateRig
 async def rig() -> AsyncIterator[LateRig]:
     rig = LateRig()
     yield rig
-    await rig.late.stop()
-    await rig.runner.stop()
+    await rig.close()
 
 
 async def posted(rig: LateRig) -> Attempt:
