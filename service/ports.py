@@ -211,7 +211,9 @@ class ProviderBills(Protocol):
 
 
 class WebhookCheck(Protocol):
-    """Whether a webhook is authentic. Deadlines are inside; keys are cached and fetched again at a bounded pace."""
+    """Whether a webhook is authentic. Keys are cached and fetched again at a bounded pace, which a forger MUST NOT be able to
+    raise. Deadlines are inside; cancellation MUST pass.
+    """
 
     async def check(self, headers: Mapping[str, str], body: bytes) -> WebhookNotice:
         """Verify signature and time over the raw body. Header names come in lower case. Raises `WebhookForged`, or
