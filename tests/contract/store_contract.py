@@ -228,14 +228,14 @@ class StoreContract:
             assert (JobState.FAILED, FAILURE) == (view.job.state, view.job.failure)
         assert isinstance(await opened.store.execute(orders.accept()), c.New)
 
-    async def test_an_unknown_dispatch_is_charged_as_unconfirmed(
+    async def test_an_attempt_whose_end_is_never_told_is_charged_as_unconfirmed(
         self, opened: Database, orders: Orders
     ) -> None:
         """Given up, it costs its ceiling until somebody knows better; late evidence corrects it."""
         await opened.store.execute(orders.budget(10 * CEILING_NANOS))
         first = orders.accept()
         steps = Steps(first)
-        for command in (first, steps.dispatch(), steps.unknown(), steps.unconfirmed()):
+        for command in (first, steps.dispatch(), steps.bind(), steps.unconfirmed()):
             await opened.store.execute(command)
         assert [(CEILING_NANOS, 0)] == await spent_and_held(opened)
         state = (await opened.ledger.budgets("growth"))[0]
