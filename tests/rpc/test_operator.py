@@ -253,14 +253,15 @@ async def test_an_adopted_attempt_is_followed_from_there(rig: Rig) -> None:
     assert "fal-777" == MessageToDict(event.details)["adopt_provider_id"]
 
 
-async def test_not_accepted_gives_the_hold_back(rig: Rig) -> None:
-    """REJECTED, voided, settled at 0; the render may go on."""
+async def test_not_accepted_lets_the_render_go_on_unbilled(rig: Rig) -> None:
+    """REJECTED, and known to cost nothing: its owner is woken, gives the hold back and goes on."""
     accept = unknown(rig)
+    woken = rig.store.hints.subscribe(poke_key(accept.render_id))
     asked = resolution(accept.attempt_id, declare_not_accepted=pb.NotAccepted())
     found = (await rig.operator.ResolveAttempt(asked, timeout=5)).attempt
-    assert (pb.ATTEMPT_STATE_REJECTED, money_pb2.SETTLEMENT_VOIDED) == (found.state, found.settlement)
-    assert (0, 0) == (found.held.amount_nanos, found.settled.amount_nanos)
-    assert found.HasField("settled")
+    assert pb.ATTEMPT_STATE_REJECTED == found.state
+    assert rig.store.tables.attempts[accept.attempt_id].unbilled
+    assert await woken.wait(0.0)
     assert RenderState.FAILED is not rig.store.tables.renders[accept.render_id].state
 
 
