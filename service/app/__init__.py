@@ -4,7 +4,17 @@ Nothing is decided here. `__main__` and tests come in; nobody else does.
 """
 
 from service.app.application import REFUSALS, Application
-from service.app.books import verified
 from service.app.doctor import examined, healthy, report
+from service.app.finance import compared_days, compared_invoice, statement_of, verified
 
-__all__ = ["REFUSALS", "Application", "examined", "healthy", "report", "verified"]
+__all__ = [
+    "REFUSALS",
+    "Application",
+    "compared_days",
+    "compared_invoice",
+    "examined",
+    "healthy",
+    "report",
+    "statement_of",
+    "verified",
+]

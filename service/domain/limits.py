@@ -178,3 +178,5 @@ absence_on_bill_seconds: Final = 72 * 3_600
 accrual_look_seconds: Final = 3_600.0
 accrual_days_count: Final = 3
 """So many days that have ended are charged for storage if nobody did it yet."""
+invoice_rows_max: Final = 1_000_000
+invoice_bytes_max: Final = 256 * 1024 * 1024

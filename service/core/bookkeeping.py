@@ -1,0 +1,40 @@
+"""The duty that compares the last days with the providers' books, again and again: bills come late."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from service.core.housekeeping import Repeater
+from service.core.reconcile import DAY_MICROS, Reconciler, TooMuchToCompare
+from service.domain.bills import Reconciliation
+from service.domain.budget import window_start
+from service.domain.failure import ProviderDenied, ProviderUnavailable
+from service.domain.limits import reconcile_days_count, reconcile_look_seconds
+from service.domain.records import Period
+from service.ports import Clock, Log
+
+
+async def compare_days(
+    reconciler: Reconciler, clock: Clock, log: Log, days_count: int = reconcile_days_count
+) -> tuple[Reconciliation, ...]:
+    """Compare today and the days before, oldest first, with every provider. One that cannot be read is skipped, and said."""
+    today = window_start(Period.DAY, clock.now())
+    found = []
+    for provider in reconciler.providers:
+        for back in range(days_count - 1, -1, -1):
+            try:
+                found.append(await reconciler.compare_day(provider, today - back * DAY_MICROS))
+            except (ProviderUnavailable, ProviderDenied, TooMuchToCompare) as error:
+                log.warning("not_compared_with_bill", provider=provider, days_back=back, error=str(error))
+                break
+    return tuple(found)
+
+
+def bookkeeping(reconciler: Reconciler, leads: Callable[[], bool], clock: Clock, log: Log) -> Repeater:
+    """The duty. `leads` says whether this replica does what only one of them needs to do."""
+
+    async def compare() -> None:
+        if leads():
+            await compare_days(reconciler, clock, log)
+
+    return Repeater("bookkeeping", reconcile_look_seconds, compare, clock, log)
