@@ -102,7 +102,7 @@ def open_database(
     watcher: Watcher | None = None,
     hints: LocalHints | None = None,
 ) -> Database:
-    """The database at an SQLite or PostgreSQL address; nothing is touched before `start`. `hints` stand in for the engine's own."""
+    """The database at an SQLite or PostgreSQL address; nothing is touched before `start`. `hints` replace the engine's own."""
     return Database(Address(url), clock, jitter, reporting_labels or {}, watcher, hints)
 
 

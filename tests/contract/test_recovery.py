@@ -1,0 +1,77 @@
+"""Recovery, retention and their readers, held to one contract: in memory, on a SQLite file, and on a real PostgreSQL."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from service.clock import SystemClock
+from service.database.engine import Address
+from service.database.open import open_database
+from tests.contract.bench import Bench
+from tests.contract.recovery_contract import RecoveryContract
+from tests.database.ageing import age
+from tests.support.books import faults
+from tests.support.clock import FakeClock
+from tests.support.memory_store import MemoryReader, MemoryStore
+from tests.support.postgres import postgres_folder, postgres_url
+
+__all__ = ["postgres_folder", "postgres_url"]
+
+
+@asynccontextmanager
+async def _opened(url: str) -> AsyncIterator[Bench]:
+    clock = SystemClock()
+    database = open_database(url, clock, lambda: 1.0)
+    await database.start()
+    try:
+        yield Bench(
+            database.store,
+            database.jobs,
+            database.work,
+            database.oversight,
+            partial(age, Address(url)),
+            clock.now,
+        )
+        assert () == await database.ledger.verify()
+    finally:
+        await database.stop()
+
+
+class TestMemory(RecoveryContract):
+    """The store that the core's tests run on keeps the same promises."""
+
+    @pytest.fixture
+    async def bench(self) -> AsyncIterator[Bench]:
+        """Dictionaries; the books are checked at the end."""
+        clock = FakeClock()
+        store = MemoryStore(clock)
+        reader = MemoryReader(store, clock)
+
+        async def pass_time(seconds: float) -> None:
+            clock.advance(seconds)
+
+        yield Bench(store, reader, reader, reader, pass_time, clock.now)
+        assert [] == faults(store.tables)
+
+
+class TestSqlite(RecoveryContract):
+    """A file of its own."""
+
+    @pytest.fixture
+    async def bench(self, tmp_path: Path) -> AsyncIterator[Bench]:
+        """An empty database; its books are checked at the end."""
+        async with _opened(f"sqlite:///{tmp_path}/books.db") as bench:
+            yield bench
+
+
+class TestPostgres(RecoveryContract):
+    """A real server."""
+
+    @pytest.fixture
+    async def bench(self, postgres_url: str) -> AsyncIterator[Bench]:
+        """An empty database; its books are checked at the end."""
+        async with _opened(postgres_url) as bench:
+            yield bench
