@@ -235,7 +235,8 @@ class StoreContract:
         await opened.store.execute(orders.budget(10 * CEILING_NANOS))
         first = orders.accept()
         steps = Steps(first)
-        for command in (first, steps.dispatch(), steps.bind(), steps.unconfirmed()):
+        given_up = replace(steps.unconfirmed(), failure=FAILURE)
+        for command in (first, steps.dispatch(), steps.bind(), given_up):
             await opened.store.execute(command)
         assert [(CEILING_NANOS, 0)] == await spent_and_held(opened)
         state = (await opened.ledger.budgets("growth"))[0]

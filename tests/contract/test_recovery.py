@@ -11,6 +11,7 @@ from service.clock import SystemClock
 from service.database.engine import Address
 from service.database.open import open_database
 from tests.contract.bench import Bench
+from tests.contract.readers_contract import ReadersContract
 from tests.contract.recovery_contract import RecoveryContract
 from tests.database.ageing import age
 from tests.support.books import faults
@@ -40,7 +41,7 @@ async def _opened(url: str) -> AsyncIterator[Bench]:
         await database.stop()
 
 
-class TestMemory(RecoveryContract):
+class TestMemory(RecoveryContract, ReadersContract):
     """The store that the core's tests run on keeps the same promises."""
 
     @pytest.fixture
@@ -57,7 +58,7 @@ class TestMemory(RecoveryContract):
         assert [] == faults(store.tables)
 
 
-class TestSqlite(RecoveryContract):
+class TestSqlite(RecoveryContract, ReadersContract):
     """A file of its own."""
 
     @pytest.fixture
@@ -67,7 +68,7 @@ class TestSqlite(RecoveryContract):
             yield bench
 
 
-class TestPostgres(RecoveryContract):
+class TestPostgres(RecoveryContract, ReadersContract):
     """A real server."""
 
     @pytest.fixture
