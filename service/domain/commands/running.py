@@ -97,9 +97,12 @@ class ResolveAbsent(Fenced):
 
 @value(frozen=True, slots=True)
 class ResolveUnconfirmed(Fenced):
-    """Give up on an UNKNOWN attempt: post its hold as unconfirmed and fail the render."""
+    """Give up on an attempt: post its hold as unconfirmed and fail the render. Answers DONE, or LOST when there is nothing to
+    give up (yet).
+    """
 
     failure: Failure | None = None
+    """Why, for an attempt that the provider has. None: nobody knows whether it has it; LOST when an id was bound meanwhile."""
 
 
 @value(frozen=True, slots=True)

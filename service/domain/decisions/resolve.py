@@ -76,6 +76,9 @@ def resolve_unconfirmed(world: World, command: ResolveUnconfirmed) -> RunOutcome
         return RunOutcome.LOST
     if attempt.state in _OPEN and not may_be_judged(world, attempt):
         return RunOutcome.LOST
+    if attempt.provider_id is not None and command.failure is None:
+        # Whoever gives up a search says nothing more; an id that was bound just before is what was searched for.
+        return RunOutcome.LOST
     failure = command.failure or UNCONFIRMED
     _give_up(world, render, attempt, failure)
     tell(world, render, attempt.number, "UNCONFIRMED", failure.reason.value)

@@ -136,9 +136,9 @@ class Desk(Sight):
         """Let time pass until this moment."""
         self.clock.advance(max(0, at - self.clock.now()) / MICROS_PER_SECOND)
 
-    def unconfirmed(self, asked: c.Accept) -> Any:
+    def unconfirmed(self, asked: c.Accept, **changes: Any) -> Any:
         self.doubted(asked)
-        return self.run(c.ResolveUnconfirmed(**self._fence(asked)))
+        return self.run(c.ResolveUnconfirmed(**{**self._fence(asked), **changes}))
 
     def absent(self, asked: c.Accept, **changes: Any) -> Any:
         return self.run(c.ResolveAbsent(**{**self._fence(asked), "memo": "two scans", **changes}))

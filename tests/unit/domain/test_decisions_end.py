@@ -246,25 +246,33 @@ def test_a_cancelled_render_ends_cancelled_without_another_attempt(desk: Desk) -
 # -- giving up
 
 
-@pytest.mark.parametrize("step", ["sent", "running"])
+@pytest.mark.parametrize("step", ["unknown", "running"])
 def test_giving_up_charges_the_hold_in_doubt(desk: Desk, step: str) -> None:
     """Kept apart in the window, part of spent; the jobs fail with what may have happened; running it again is DONE."""
     budget = desk.budget(HOLD)
-    asked = getattr(desk, step)()
-    if step == "sent":
-        desk.unknown(asked)
+    asked = desk.at(step)
     joined = desk.accept()
-    assert desk.unconfirmed(asked) is c.RunOutcome.DONE
+    told = None if step == "unknown" else BROKE
+    assert desk.unconfirmed(asked, failure=told) is c.RunOutcome.DONE
     assert (HOLD, 0, HOLD) == (
         desk.window(budget).spent_nanos, desk.window(budget).held_nanos, desk.window(budget).unconfirmed_nanos,
     )  # fmt: skip
     for one in (asked, joined):
         failure = desk.job(one).failure
         assert failure is not None
-        assert Reason.DISPATCH_UNCONFIRMED is failure.reason
+        assert (told.reason if told else Reason.DISPATCH_UNCONFIRMED) is failure.reason
     assert 0 == desk.job(joined).avoided_nanos
-    command = c.ResolveUnconfirmed(asked.render_id, asked.attempt_id, asked.owner, 1)
+    command = c.ResolveUnconfirmed(asked.render_id, asked.attempt_id, asked.owner, 1, failure=told)
     assert desk.twice(command) is c.RunOutcome.DONE
+
+
+def test_a_search_that_is_given_up_loses_against_the_id_that_it_looked_for(desk: Desk) -> None:
+    """The first commit wins: an id that a webhook bound a moment before is followed, not charged in doubt."""
+    asked = desk.doubted(desk.at("unknown"))
+    desk.bind(asked, source="WEBHOOK")
+    command = c.ResolveUnconfirmed(asked.render_id, asked.attempt_id, asked.owner, 1)
+    assert desk.twice(command) is c.RunOutcome.LOST
+    assert AttemptState.ACCEPTED is desk.attempt(asked).state
 
 
 @pytest.mark.parametrize("step", ["accept", "sent", "storing"])

@@ -82,7 +82,7 @@ def test_a_refusal_after_the_id_or_before_the_post_is_no_news(desk: Desk, step: 
 def test_a_refusal_does_not_take_back_what_has_an_id(desk: Desk) -> None:
     """The provider knows the request: only what it says of its end moves the money."""
     asked = desk.running()
-    desk.unconfirmed(asked)
+    assert desk.unconfirmed(asked, failure=BROKE) is c.RunOutcome.DONE
     desk.twice(c.Reject(asked.attempt_id, REFUSED))
 
 

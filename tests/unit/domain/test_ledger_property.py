@@ -127,7 +127,7 @@ class Walk:
             ],
             AttemptState.ACCEPTED: [
                 c.Progress(*fence, state=self.random.choice(("QUEUED", "RUNNING"))),
-                *[self._told(attempt)] * 3, c.ResolveUnconfirmed(*fence),
+                *[self._told(attempt)] * 3, c.ResolveUnconfirmed(*fence, failure=BROKE), *self._earlier(attempt),
             ],
             AttemptState.SUCCEEDED: [
                 *[c.Finish(*fence, assets=((0, asset(render.fingerprint), False),))] * 4,
