@@ -11,6 +11,7 @@ from service.clock import SystemClock
 from service.database.engine import Address
 from service.database.open import open_database
 from tests.contract.bench import Bench
+from tests.contract.prune_contract import PruneContract
 from tests.contract.readers_contract import ReadersContract
 from tests.contract.recovery_contract import RecoveryContract
 from tests.database.ageing import age
@@ -41,24 +42,38 @@ async def _opened(url: str) -> AsyncIterator[Bench]:
         await database.stop()
 
 
+def _in_memory() -> tuple[Bench, MemoryStore]:
+    clock = FakeClock()
+    store = MemoryStore(clock)
+    reader = MemoryReader(store, clock)
+
+    async def pass_time(seconds: float) -> None:
+        clock.advance(seconds)
+
+    return Bench(store, reader, reader, reader, pass_time, clock.now), store
+
+
 class TestMemory(RecoveryContract, ReadersContract):
     """The store that the core's tests run on keeps the same promises."""
 
     @pytest.fixture
     async def bench(self) -> AsyncIterator[Bench]:
         """Dictionaries; the books are checked at the end."""
-        clock = FakeClock()
-        store = MemoryStore(clock)
-        reader = MemoryReader(store, clock)
-
-        async def pass_time(seconds: float) -> None:
-            clock.advance(seconds)
-
-        yield Bench(store, reader, reader, reader, pass_time, clock.now)
+        bench, store = _in_memory()
+        yield bench
         assert [] == faults(store.tables)
 
 
-class TestSqlite(RecoveryContract, ReadersContract):
+class TestMemoryPrune(PruneContract):
+    """The same of retention; the check of books in memory wants every job that it counts."""
+
+    @pytest.fixture
+    def bench(self) -> Bench:
+        """Dictionaries."""
+        return _in_memory()[0]
+
+
+class TestSqlite(RecoveryContract, ReadersContract, PruneContract):
     """A file of its own."""
 
     @pytest.fixture
@@ -68,7 +83,7 @@ class TestSqlite(RecoveryContract, ReadersContract):
             yield bench
 
 
-class TestPostgres(RecoveryContract, ReadersContract):
+class TestPostgres(RecoveryContract, ReadersContract, PruneContract):
     """A real server."""
 
     @pytest.fixture

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 def prune(tables: Tables, command: Prune) -> Pruned:
     """Empty the contents, remove the events, the jobs, and the renders that no job and no flight points at."""
     limit = command.limit
+    content_before = max(command.content_before, command.jobs_before)
     emptied = [
         one
         for one in tables.renders.values()
-        if one.content and one.finished_at is not None and one.finished_at < command.content_before
+        if one.content and one.finished_at is not None and one.finished_at < content_before
     ][:limit]
     for render in emptied:
         tables.renders[render.id] = replace(render, content="", progress="{}", notices="[]")
