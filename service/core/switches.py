@@ -44,7 +44,8 @@ class SwitchBoard:
         self._clock = clock
         self._log = log
         self._switches: dict[_Key, Switch] = {}
-        self._reading_count = 0
+        self._begun_count = 0
+        self._newest = 0
         self._task: asyncio.Task[None] | None = None
         self._subscription: HintSubscription | None = None
 
@@ -72,11 +73,12 @@ class SwitchBoard:
 
     async def refresh(self) -> None:
         """Read the rows now. Raises StoreUnavailable; the last reading then stays."""
-        self._reading_count += 1
-        number = self._reading_count
+        self._begun_count += 1
+        number = self._begun_count
         switches = await self._reader.switches()
         # A reading that was begun earlier and ends later would bring back what was replaced meanwhile.
-        if number == self._reading_count:
+        if number > self._newest:
+            self._newest = number
             self._switches = {(one.scope, one.target): one for one in switches}
 
     async def _look(self, subscription: HintSubscription) -> None:

@@ -10,7 +10,7 @@ from service.core.switches import SWITCHES_KEY, SwitchBoard
 from service.domain.commands import SetSwitch
 from service.domain.errors import MaxCostExceeded, Paused, StoreUnavailable
 from service.domain.limits import MICROS_PER_SECOND, switches_look_seconds
-from service.domain.oversight import SwitchScope, SwitchState
+from service.domain.oversight import Switch, SwitchScope, SwitchState
 from tests.support.clock import FakeClock, SeededDice, settle
 from tests.support.fake_provider import FakeLog
 from tests.support.memory_reads import MemoryOperators
@@ -173,6 +173,43 @@ async def test_a_switch_expires_even_while_the_database_is_away(wall: Wall) -> N
     assert isinstance(wall.refusal(), Paused)
     await wall.clock.run(1.0)
     assert None is wall.refusal()
+
+
+class Held(MemoryOperators):
+    """Each reading is made when it is asked for, and handed out when the test lets it go."""
+
+    gates: list[asyncio.Event]
+
+    async def switches(self) -> tuple[Switch, ...]:
+        """What the rows said at the asking."""
+        gate = asyncio.Event()
+        self.gates.append(gate)
+        found = await super().switches()
+        await gate.wait()
+        return found
+
+
+async def test_readings_that_overtake_each_other_leave_the_newest(wall: Wall) -> None:
+    """One that was begun earlier counts while nothing newer is there, and never replaces what is newer."""
+    reader = Held(wall.store, wall.clock)
+    reader.gates = []
+    board = SwitchBoard(reader, wall.store.hints, wall.clock, wall.log)
+    wall.turn(SwitchScope.DISPATCH, "", SwitchState.DRAIN)
+    first = _task(board.refresh())
+    await settle()
+    second = _task(board.refresh())
+    await settle()
+    wall.turn(SwitchScope.DISPATCH, "", SwitchState.OFF)
+    third = _task(board.refresh())
+    await settle()
+    reader.gates[0].set()
+    await first
+    assert isinstance(board.narrow("growth", PLAN, None)[1], Paused)
+    reader.gates[2].set()
+    await third
+    reader.gates[1].set()
+    await second
+    assert None is not board.held_back("fal", "fal-one", "growth")
 
 
 async def test_accepted_work_waits_until_it_is_on(wall: Wall) -> None:
