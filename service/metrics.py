@@ -197,6 +197,12 @@ class ProviderMetrics:
             ("from", "to", "cause"),
             registry=registry,
         )
+        self.double_dispatches = Counter(
+            "lightmeter_double_dispatches",
+            "Requests that arrived after their render had gone on without them.",
+            route,
+            registry=registry,
+        )
         self.breaker_open = Gauge(
             "lightmeter_breaker_open",
             "1 while a route is not asked because it keeps failing.",

@@ -26,6 +26,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from service.domain import limits
 from service.rules import CONFIG_BYTES_MAX, PREFIX, Rules, SettingsInvalid, read_rules, sentence
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
 ]
 
 _PORT_MAX: Final = 65_535
+_DAYS_MAX: Final = 36_500
 _URL_SECONDS_MAX: Final = 604_800  # S3 and R2 sign nothing for longer
 # Variables with our prefix that the client, its command line and the tests read.
 _READ_BY_OTHERS: Final = frozenset(
@@ -101,6 +103,14 @@ def _database_url(value: SecretStr) -> SecretStr:
     return SecretStr(url)
 
 
+def _jobs_days(days: int) -> int:
+    if days and not limits.retention_jobs_days_min <= days <= _DAYS_MAX:
+        raise ValueError(
+            f"write 0, or {limits.retention_jobs_days_min} to {_DAYS_MAX}: a request_id is kept as long as its job"
+        )
+    return days
+
+
 BoundAddress = Annotated[Address, NoDecode, BeforeValidator(_address)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 AccountId = Annotated[str, Field(pattern=r"^[0-9a-zA-Z]+$")]
@@ -128,6 +138,10 @@ class Settings(BaseSettings):
     """The YAML file."""
     replica_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")] | None = None
     drain_seconds: Annotated[float, Field(ge=0, le=600)] = 20.0
+    retention_content_days: Annotated[int, Field(ge=0, le=_DAYS_MAX)] = limits.retention_content_days_default
+    """0 keeps for ever, here and in the next two."""
+    retention_events_days: Annotated[int, Field(ge=0, le=_DAYS_MAX)] = limits.retention_events_days_default
+    retention_jobs_days: Annotated[int, AfterValidator(_jobs_days)] = limits.retention_jobs_days_default
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["auto", "json", "text"] = "auto"
     log_secret: SecretStr | None = None

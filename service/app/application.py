@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from functools import partial
 
 from service.app.doors import Doors, open_doors
+from service.app.duties import Duties
 from service.app.meters import ProviderMeter, StoreMeter, watch_breakers
 from service.app.parts import offered, open_outside
 from service.catalog.loader import CatalogInvalid, load_catalog
@@ -13,16 +16,13 @@ from service.clock import SystemClock, SystemDice
 from service.core.budget_rules import apply_budgets
 from service.core.budgeting import BudgetLine, Budgets
 from service.core.context import RunContext
-from service.core.housekeeping import deadlines, heartbeats, loop_lag
-from service.core.late import LateResults, late_looks
+from service.core.late import LateResults
 from service.core.logfeed import LogFeed
-from service.core.recover import recovery
-from service.core.run import RenderRun
+from service.core.retention import Ages
 from service.core.runner import Runner
 from service.core.switches import SwitchBoard
 from service.database.engine import DatabaseInUse
 from service.database.open import Database, open_database
-from service.domain.commands import Heartbeat
 from service.domain.errors import LightmeterError
 from service.domain.records import Period
 from service.log import fingerprint_tag, get_logger
@@ -48,6 +48,8 @@ class Application:
         self._stack = AsyncExitStack()
         self._runner: Runner | None = None
         self._doors: Doors | None = None
+        self.broken = asyncio.Event()
+        """Set when a duty ended by a fault of ours: the process must not go on without it."""
         self.facts: dict[str, str] = {}
         """What the first lines say: listens on, database, pictures, providers."""
 
@@ -82,7 +84,12 @@ class Application:
         metrics.replica.set_catalog(catalog.version)
         replica_id = settings.replica_id or dice.new_id()
 
-        database = await self._open_database(clock, dice, metrics, replica_id)
+        database = await self._open_database(clock, dice, metrics)
+        duties = Duties(self._stack, replica_id, self._died)
+        lease = await duties.live(database.store, clock)
+        await apply_budgets(
+            Budgets(database.store, database.ledger, dice), _budget_lines(self._configuration.rules)
+        )
         outside = await open_outside(settings, clock, metrics, ProviderMeter(metrics, catalog))
         self._stack.push_async_callback(outside.close)
         catalog = offered(catalog, outside)
@@ -102,6 +109,7 @@ class Application:
             pictures=outside.pictures,
             downloads=outside.downloads,
             hints=database.hints,
+            lease=lease,
             switches=switches,
             feed=LogFeed(),
             clock=clock,
@@ -113,7 +121,8 @@ class Application:
         )
         late = LateResults(context)
         self._stack.push_async_callback(late.stop)
-        self._runner = await self._start_work(context, late, replica_id)
+        context = replace(context, superseded=late.follow_superseded)
+        self._runner = await duties.work(context, late, _ages(settings))
         self._doors = await open_doors(
             self._configuration, context, self._runner, late, database, outside, replica_id
         )
@@ -126,9 +135,7 @@ class Application:
             "providers": outside.described,
         }
 
-    async def _open_database(
-        self, clock: SystemClock, dice: SystemDice, metrics: Metrics, replica_id: str
-    ) -> Database:
+    async def _open_database(self, clock: SystemClock, dice: SystemDice, metrics: Metrics) -> Database:
         rules = self._configuration.rules
         database = open_database(
             self._configuration.settings.database,
@@ -139,28 +146,10 @@ class Application:
         )
         self._stack.push_async_callback(database.stop)
         await database.start()
-        # The first heartbeat gives this replica its ordinal, before anything is counted.
-        await database.store.execute(Heartbeat(replica_id))
-        await apply_budgets(Budgets(database.store, database.ledger, dice), _budget_lines(rules))
         return database
 
-    async def _start_work(self, context: RunContext, late: LateResults, replica_id: str) -> Runner:
-        """The renders of this replica, and what runs beside the requests."""
-        run = RenderRun(context)
-        runner = Runner(run.run, get_logger("runner"), unstored=lambda: run.unstored_count)
-        await runner.start()
-        self._stack.push_async_callback(runner.stop)
-        store, clock, log = context.store, context.clock, get_logger("housekeeping")
-        for duty in (
-            heartbeats(store, replica_id, clock, log),
-            deadlines(store, context.jobs, clock, log),
-            loop_lag(context.metrics, clock, log),
-            recovery(store, context.jobs, runner, replica_id, clock, log, context.metrics),
-            late_looks(late, context),
-        ):
-            await duty.start()
-            self._stack.push_async_callback(duty.stop)
-        return runner
+    def _died(self, _duty: str) -> None:
+        self.broken.set()
 
     async def drain(self) -> int:
         """Take no new calls and let what runs end, within the drain time. Answers how many renders still run."""
@@ -172,6 +161,14 @@ class Application:
     async def stop(self) -> None:
         """End everything, in the opposite order of its start."""
         await self._stack.aclose()
+
+
+def _ages(settings: Settings) -> Ages:
+    return Ages(
+        content_days=settings.retention_content_days,
+        events_days=settings.retention_events_days,
+        jobs_days=settings.retention_jobs_days,
+    )
 
 
 def _log_secret(settings: Settings, dice: SystemDice) -> bytes:

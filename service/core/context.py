@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from service.core.lease import Lease
 from service.core.logfeed import LogFeed
+from service.core.switches import SwitchBoard
 from service.domain.catalog import Catalog
+from service.domain.records import Attempt
 from service.metrics import Metrics
 from service.ports import (
     Blobs,
@@ -22,6 +25,11 @@ from service.ports import (
     Store,
     WorkReader,
 )
+
+
+def _left(_attempt: Attempt) -> bool:
+    """Nobody fetches aside what an attempt without a follower came to."""
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,5 +53,10 @@ class RunContext:
     metrics: Metrics
     tag: Callable[[str], str]
     """What a log line says instead of a fingerprint: equal for equal requests, and nothing to guess from."""
+    lease: Lease
+    """Nothing is sent to a provider in the name of a render while it does not hold."""
+    switches: SwitchBoard
+    superseded: Callable[[Attempt], bool] = _left
+    """Fetches what an attempt came to that its render did not wait for: its money and, where they help, its pictures."""
     webhooks_on: bool = False
     """Whether providers were told where to send webhooks: then polling is only a safety net."""

@@ -1,69 +1,28 @@
-"""One render, from its hold to its pictures: dispatch, follow, record, keep, finish; or the next route."""
+"""One render, from its hold to its pictures: whatever its row says now tells the next step, here or after a takeover."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from enum import Enum
-
 from service.core.context import RunContext
+from service.core.dispatching import Dispatcher, NoPost
+from service.core.errand import Errand
 from service.core.follow import Follower, GaveUp
 from service.core.keep import Keeper, Kept
-from service.core.runner import to_the_end
-from service.core.steady import STORE_TRIES_MAX, Steady
-from service.domain.catalog import FailureCharge, Route
-from service.domain.commands import (
-    BindProviderId,
-    Dispatch,
-    Fail,
-    Finish,
-    MarkUnknown,
-    NextAttempt,
-    NotSent,
-    PutAgain,
-    RecordResult,
-    Reject,
-    ResolveUnconfirmed,
-    RunOutcome,
-    Send,
-)
-from service.domain.drawing import Drawing, InputPicture
-from service.domain.errors import Overloaded, Reason, StorageUnavailable, StoreUnavailable
-from service.domain.exchange import Accepted, DispatchAnswer, Ended, Order, Refused, Result
+from service.core.seek import Seeker
+from service.core.steady import Steady
+from service.core.told import record, recorded
+from service.domain.catalog import Route
+from service.domain.commands import Fail, Finish, NextAttempt, PutAgain, ResolveUnconfirmed, RunOutcome
+from service.domain.errors import Reason, StorageUnavailable
+from service.domain.exchange import Refused
 from service.domain.failure import DoorError, Failure, Fault, RetryAdvice
 from service.domain.fingerprint import drawing_from_canonical
-from service.domain.limits import (
-    MICROS_PER_SECOND,
-    attempts_per_render_max,
-    dispatch_post_seconds_max,
-    send_window_seconds,
-    unknown_grace_seconds,
-)
+from service.domain.limits import attempts_per_render_max
 from service.domain.records import Attempt, AttemptState, Render
-from service.domain.shape import shape
 from service.domain.view import JobView
 
-_NOT_SENT_MAX = 3
 _PUT_AGAIN_MAX = 3
-
-
-@dataclass(frozen=True, slots=True)
-class _Setting:
-    """What stays the same over all attempts of a render."""
-
-    render: Render
-    drawing: Drawing
-
-
-class _NoPost(Enum):
-    """Why a dispatch sent nothing."""
-
-    LOST = "LOST"
-    """The render is not ours to send, or not to be sent any more."""
-    UNMARKED = "UNMARKED"
-    """The database did not say whether the marker is committed."""
-    LATE = "LATE"
-    """The marker took too long; it is taken back."""
+_STEPS_MAX = 8 * attempts_per_render_max
+"""An attempt goes through four states, and back to the first when nothing was sent; more steps would be a circle."""
 
 
 class RenderRun:
@@ -72,6 +31,8 @@ class RenderRun:
     def __init__(self, context: RunContext) -> None:
         self._context = context
         self._store = Steady(context.store, context.clock, context.dice, context.log)
+        self._dispatcher = Dispatcher(context)
+        self._seeker = Seeker(context)
         self._follower = Follower(context)
         self._keeper = Keeper(context)
 
@@ -92,225 +53,124 @@ class RenderRun:
             model=render.model,
             sameness=self._context.tag(render.fingerprint),
         )
-        setting = _Setting(view.render, drawing_from_canonical(view.render.content))
+        errand = Errand(render, drawing_from_canonical(render.content))
         attempt: Attempt | None = view.attempts[-1]
-        for _ in range(attempts_per_render_max):
+        for _ in range(_STEPS_MAX):
             if attempt is None:
                 return
-            attempt = await self._attempt(setting, attempt)
+            attempt = await self._step(errand, attempt)
 
-    async def _attempt(self, setting: _Setting, attempt: Attempt) -> Attempt | None:
-        """Go on from where the row stands, to the attempt's end; the next attempt, if the render goes on."""
-        route = self._route(setting.render, attempt)
+    async def _step(self, errand: Errand, attempt: Attempt) -> Attempt | None:
+        """Go on from where the row stands. Answers the row after it: of this attempt, or of the next; None at the end."""
+        route = self._route(errand.render, attempt)
         if attempt.state is AttemptState.HELD:
-            return await self._fresh(setting, attempt, route)
+            return await self._fresh(errand, attempt, route)
         if route is None:
             self._context.log.error("route_unknown", attempt=attempt.id, route=attempt.route)
             return None
-        if attempt.state in (AttemptState.DISPATCHING, AttemptState.UNKNOWN):
-            return await self._unanswered(setting, attempt, route)
-        if attempt.state is AttemptState.ACCEPTED:
-            return await self._follow(setting, attempt, route, attempt.provider_id or "")
-        if attempt.state is AttemptState.SUCCEEDED:
-            result = await self._follower.fetch(attempt)
-            if result is None:
-                return await self._fail(setting, attempt, _NOT_FETCHED, failover=False)
-            await self._finish(setting, attempt, route, result)
-            return None
-        failure = attempt.failure or _NOTHING_RETURNED
-        return await self._fail(setting, attempt, failure, failover=failure.fault is not Fault.CALLER)
-
-    async def _fresh(self, setting: _Setting, attempt: Attempt, route: Route | None) -> Attempt | None:
-        """Nothing was sent yet: shape it, send it, follow it."""
-        if route is None:
-            return await self._fail(setting, attempt, _ROUTE_GONE)
-        try:
-            body = await self._body(setting, attempt, route)
-        except (DoorError, StorageUnavailable) as error:
-            self._context.log.warning("inputs_not_delivered", attempt=attempt.id, error=repr(error))
-            return await self._fail(setting, attempt, _INPUTS_NOT_DELIVERED)
-        answer = await self._send(setting, attempt, route, *body)
-        if answer is None:
-            return None
-        if isinstance(answer, Accepted):
-            return await self._follow(setting, attempt, route, answer.provider_id)
-        if isinstance(answer, Refused):
-            return await self._fail(setting, attempt, answer.failure, failover=not answer.fatal)
-        self._context.log.warning("dispatch_unclear", attempt=attempt.id, cause=answer.kind)
-        await self._give_up(setting, attempt, answer.kind)
-        return None
-
-    async def _unanswered(self, setting: _Setting, attempt: Attempt, route: Route) -> Attempt | None:
-        """Whoever sent it is gone: wait until that POST must have ended, then take what its row says by then."""
-        clock = self._context.clock
-        ended_at = (attempt.send_before or 0) / MICROS_PER_SECOND + dispatch_post_seconds_max
-        await clock.sleep(max(0.0, ended_at + unknown_grace_seconds - clock.now() / MICROS_PER_SECOND))
-        view = await self._store.until_answered(lambda: self._context.jobs.view(attempt.payer_job))
-        known = next((one for one in view.attempts if one.id == attempt.id), attempt) if view else attempt
-        if known.state not in (AttemptState.DISPATCHING, AttemptState.UNKNOWN):
-            return await self._attempt(setting, known)
-        await self._give_up(setting, attempt, "its sender is gone")
-        return None
-
-    async def _give_up(self, setting: _Setting, attempt: Attempt, cause: str) -> None:
-        await self._store.execute(MarkUnknown(*self._fence(setting, attempt), cause=cause))
-        await self._store.execute(ResolveUnconfirmed(*self._fence(setting, attempt)))
+        match attempt.state:
+            case AttemptState.DISPATCHING | AttemptState.UNKNOWN:
+                return await self._seeker.seek(errand, attempt, route)
+            case AttemptState.ACCEPTED:
+                return await self._follow(errand, attempt, route)
+            case AttemptState.SUCCEEDED:
+                return await self._finish(errand, attempt, route)
+            case _:
+                return await self._after(errand, attempt)
 
     def _route(self, render: Render, attempt: Attempt) -> Route | None:
         model = self._context.catalog.models.get(render.model)
         return model.route(attempt.provider, attempt.route) if model else None
 
-    @staticmethod
-    def _fence(setting: _Setting, attempt: Attempt) -> tuple[str, str, str, int]:
-        return setting.render.id, attempt.id, setting.render.owner, setting.render.fence
+    # -- HELD
 
-    # -- before the POST
-
-    async def _body(self, setting: _Setting, attempt: Attempt, route: Route) -> tuple[bytes, int | None]:
-        """The provider's JSON, complete, and the seed in it when we rolled one."""
-        drawing = setting.drawing
-        rolled = self._context.dice.seed() if drawing.seed is None and route.takes_seed else None
-        inputs = drawing.inputs
-        urls = [await self._input_url(attempt.provider, one) for one in inputs.images] if inputs else []
-        mask = await self._input_url(attempt.provider, inputs.mask) if inputs and inputs.mask else None
-        seed = drawing.seed if rolled is None else rolled
-        data = shape(route, drawing, seed=seed, image_urls=urls, mask_url=mask)
-        return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode(), seed
-
-    async def _input_url(self, provider: str, picture: InputPicture) -> str:
-        """Our own signed URL where the provider can read it, else an upload."""
-        asset = await self._store.until_answered(lambda: self._context.jobs.asset(picture.sha256, None))
-        if asset is None:
-            raise StorageUnavailable("an input picture of this render has no row")
-        url = self._context.blobs.provider_url(asset.key)
-        if url is not None:
-            return url
-        content = await self._context.blobs.get(asset.key)
-        if content is None:
-            raise StorageUnavailable("an input picture of this render is gone")
-        return await self._context.providers[provider].upload(content, asset.mime_type)
-
-    # -- the POST
-
-    async def _send(
-        self, setting: _Setting, attempt: Attempt, route: Route, body: bytes, seed: int | None
-    ) -> DispatchAnswer | None:
-        """Marker, one POST, and what came of it committed. None when there is nothing more to do here."""
-        order = Order(
-            provider=attempt.provider,
-            endpoint=attempt.endpoint,
-            body=body,
-            token=attempt.token,
-            start_timeout_seconds=route.start_timeout_seconds,
-            run_seconds_max=route.run_seconds_max,
-        )
-        late_count = 0
-        for _ in range(STORE_TRIES_MAX):
-            # Shielded as a whole: a POST whose id is not committed is a picture that nobody can find again.
-            answer = await to_the_end(self._dispatch(setting, attempt, order, seed))
-            if answer is _NoPost.LOST:
-                return None
-            if not isinstance(answer, _NoPost):
-                return answer
-            self._context.log.warning("not_sent", attempt=attempt.id, cause=answer.value)
-            late_count += answer is _NoPost.LATE
-            if late_count == _NOT_SENT_MAX:
-                break
-            if answer is _NoPost.UNMARKED:
-                await self._context.clock.sleep(self._context.dice.jitter())
-        await self._fail(setting, attempt, _NEVER_SENT, failover=False)
-        return None
-
-    async def _dispatch(
-        self, setting: _Setting, attempt: Attempt, order: Order, seed: int | None
-    ) -> DispatchAnswer | _NoPost:
-        store = self._context.store
-        send_before = self._context.clock.monotonic() + send_window_seconds
+    async def _fresh(self, errand: Errand, attempt: Attempt, route: Route | None) -> Attempt | None:
+        """Nothing was sent yet: shape it and send it."""
+        if route is None:
+            return await self._fail(errand, attempt, _ROUTE_GONE)
         try:
-            marked = await store.execute(Dispatch(*self._fence(setting, attempt), seed=seed))
-        except (StoreUnavailable, Overloaded):
-            return _NoPost.UNMARKED
-        if not isinstance(marked, Send):
-            return _NoPost.LOST
-        answer = await self._context.providers[order.provider].dispatch(order, send_before)
-        if answer is None:
-            await store.execute(NotSent(attempt.id))
-            return _NoPost.LATE
-        if isinstance(answer, Accepted):
-            await store.execute(
-                BindProviderId(
-                    attempt.id,
-                    order.provider,
-                    answer.provider_id,
-                    aliases=answer.aliases,
-                    queue_position=answer.queue_position,
-                )
-            )
-        elif isinstance(answer, Refused):
-            refused: Attempt = await store.execute(Reject(attempt.id, answer.failure))
-            if refused.provider_id is not None:
-                # The provider has named an id for it elsewhere: it is not refused, whatever this answer says.
-                return Accepted(refused.provider_id)
-        return answer
+            body = await self._dispatcher.body(errand, attempt, route)
+        except (DoorError, StorageUnavailable) as error:
+            self._context.log.warning("inputs_not_delivered", attempt=attempt.id, error=repr(error))
+            return await self._fail(errand, attempt, _INPUTS_NOT_DELIVERED)
+        sent = await self._dispatcher.send(errand, attempt, route, body)
+        if sent is NoPost.LOST:
+            return None
+        if isinstance(sent, NoPost):
+            return await self._fail(errand, attempt, _NEVER_SENT, failover=False)
+        if isinstance(sent.answer, Refused):
+            return await self._fail(errand, sent.attempt, sent.answer.failure, failover=not sent.answer.fatal)
+        return sent.attempt
 
-    # -- after the POST
+    # -- ACCEPTED
 
-    async def _follow(
-        self, setting: _Setting, attempt: Attempt, route: Route, provider_id: str
-    ) -> Attempt | None:
-        fence = self._fence(setting, attempt)
-        result = await self._follower.follow(fence, attempt, route, provider_id)
+    async def _follow(self, errand: Errand, attempt: Attempt, route: Route) -> Attempt | None:
+        fence = errand.fence(attempt)
+        result = await self._follower.follow(fence, attempt, route)
+        if result is None:
+            return None
         if isinstance(result, GaveUp):
             await self._store.execute(ResolveUnconfirmed(*fence, failure=result.failure))
             return None
-        recorded: Attempt = await self._store.execute(_record(attempt, route, result))
-        self._observe(setting, recorded)
-        if recorded.state is not AttemptState.SUCCEEDED:
-            failure = result.failure or _NOTHING_RETURNED
-            failover = failure.fault is not Fault.CALLER
-            return await self._fail(setting, recorded, failure, failover=failover)
-        await self._finish(setting, recorded, route, result)
-        return None
+        told: Attempt = await self._store.execute(record(attempt.id, route, result))
+        if told.hold_nanos > 0 and told.settled_nanos is not None:
+            ratio = told.settled_nanos / told.hold_nanos
+            used = self._context.metrics.jobs.hold_use_ratio
+            used.labels(errand.render.model, told.provider).observe(ratio)
+        return told
 
-    async def _finish(self, setting: _Setting, attempt: Attempt, route: Route, result: Result) -> None:
-        kept = await self._keeper.keep(setting.drawing, attempt, route, result)
+    # -- SUCCEEDED
+
+    async def _finish(self, errand: Errand, attempt: Attempt, route: Route) -> Attempt | None:
+        """Bring the pictures home that the row names."""
+        result = recorded(attempt, self._context.clock.now())
+        kept = await self._keeper.keep(errand.drawing, attempt, route, result)
         if isinstance(kept, Failure):
-            await self._fail(setting, attempt, kept, failover=False)
-            return
+            return await self._fail(errand, attempt, kept, failover=False)
         put_again: frozenset[str] = frozenset()
         for _ in range(_PUT_AGAIN_MAX):
-            outcome = await self._store.execute(self._finish_command(setting, attempt, kept, put_again))
+            outcome = await self._store.execute(_finish_command(errand, attempt, kept, put_again))
             if not isinstance(outcome, PutAgain):
-                return
+                return None
             if not await self._keeper.put_again(kept, outcome.sha256s):
                 break
             put_again |= frozenset(outcome.sha256s)
-        await self._fail(setting, attempt, _NOT_KEPT, failover=False)
+        return await self._fail(errand, attempt, _NOT_KEPT, failover=False)
 
-    def _finish_command(
-        self, setting: _Setting, attempt: Attempt, kept: Kept, put_again: frozenset[str]
-    ) -> Finish:
-        return Finish(
-            *self._fence(setting, attempt),
-            assets=kept.assets,
-            partial=kept.partial,
-            keep=kept.cacheable,
-            notices=kept.notices,
-            phases=kept.phases,
-            put_again=put_again,
+    # -- FAILED, CANCELLED, REJECTED
+
+    async def _after(self, errand: Errand, attempt: Attempt) -> Attempt | None:
+        """The attempt gave no picture: go on where that is free and can help."""
+        failure = attempt.failure or _NOTHING_RETURNED
+        if attempt.state is not AttemptState.REJECTED:
+            return await self._fail(errand, attempt, failure, failover=failure.fault is not Fault.CALLER)
+        if failure.reason is Reason.DISPATCH_UNCONFIRMED:
+            # It never arrived. Where the provider's list can be trusted to say so, it may be sent once more.
+            records = self._context.records.get(attempt.provider)
+            again = records is not None and records.absence.dispatch_again
+            return await self._fail(errand, attempt, failure, failover=again, again=again)
+        return await self._fail(
+            errand, attempt, failure, failover=failure.reason is not Reason.CONTENT_REJECTED
         )
 
     async def _fail(
-        self, setting: _Setting, attempt: Attempt, failure: Failure, *, failover: bool = True
+        self,
+        errand: Errand,
+        attempt: Attempt,
+        failure: Failure,
+        *,
+        failover: bool = True,
+        again: bool = False,
     ) -> Attempt | None:
         dice = self._context.dice
         outcome = await self._store.execute(
             Fail(
-                *self._fence(setting, attempt),
+                *errand.fence(attempt),
                 failure=failure,
                 next_attempt_id=dice.new_id(),
                 next_token=dice.new_token(),
                 failover=failover,
+                again=again,
             )
         )
         if not isinstance(outcome, NextAttempt):
@@ -324,39 +184,16 @@ class RenderRun:
         ).inc()
         return following
 
-    def _observe(self, setting: _Setting, attempt: Attempt) -> None:
-        if attempt.hold_nanos > 0 and attempt.settled_nanos is not None:
-            ratio = attempt.settled_nanos / attempt.hold_nanos
-            self._context.metrics.jobs.hold_use_ratio.labels(setting.render.model, attempt.provider).observe(
-                ratio
-            )
 
-
-def _record(attempt: Attempt, route: Route, result: Result) -> RecordResult:
-    """What the provider said, as evidence. The rule of the route fills in where a failure says nothing of its price."""
-    # A cancelled run was stopped under way and may be charged; a failed one costs what the route's rule says.
-    fails_free = result.ended is Ended.FAILED and route.failure_charge is FailureCharge.NONE
-    free = result.surely_unbilled or (fails_free and result.billable_units is None)
-    kept = {
-        "outputs": [{"url": one.url, "flagged": one.flagged} for one in result.outputs],
-        "seed": result.seed,
-        "notices": list(result.notices),
-        "billable_units": None if result.billable_units is None else str(result.billable_units),
-        "metrics": {name: str(value) for name, value in result.metrics.items()},
-    }
-    expires = result.expires_in_seconds
-    return RecordResult(
-        attempt.id,
-        ended=result.ended.value,
-        billable_units=None if result.billable_units is None else str(result.billable_units),
-        metrics=tuple((name, str(value)) for name, value in result.metrics.items()),
-        images_count=len(result.outputs),
-        surely_unbilled=free,
-        failure=result.failure,
-        result=json.dumps(kept),
-        result_expires_in_micros=None if expires is None else int(expires * MICROS_PER_SECOND),
-        queue_seconds=result.queue_seconds,
-        run_seconds=result.run_seconds,
+def _finish_command(errand: Errand, attempt: Attempt, kept: Kept, put_again: frozenset[str]) -> Finish:
+    return Finish(
+        *errand.fence(attempt),
+        assets=kept.assets,
+        partial=kept.partial,
+        keep=kept.cacheable,
+        notices=kept.notices,
+        phases=kept.phases,
+        put_again=put_again,
     )
 
 
@@ -371,12 +208,6 @@ _INPUTS_NOT_DELIVERED = Failure(
 )
 _NEVER_SENT = Failure(
     Reason.ROUTES_UNAVAILABLE, "the request could not be sent in time", Fault.SERVICE, RetryAdvice.FREE
-)
-_NOT_FETCHED = Failure(
-    Reason.RESULT_LOST,
-    "the picture was drawn and could not be fetched again",
-    Fault.PROVIDER,
-    RetryAdvice.MAY_PAY_AGAIN,
 )
 _NOT_KEPT = Failure(
     Reason.STORAGE_UNAVAILABLE,

@@ -1,4 +1,7 @@
-"""What a provider said at the end of a request, as the command that books it. The same for the owner and for late results."""
+"""What a provider said at the end of a request: as the command that books it, and read again from the row that it became.
+
+The same for the owner and for late results.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,9 @@ import json
 
 from service.domain.catalog import FailureCharge, Route
 from service.domain.commands import RecordResult
-from service.domain.exchange import Ended, Result
+from service.domain.exchange import Ended, Output, Result
 from service.domain.limits import MICROS_PER_SECOND
+from service.domain.records import Attempt
 
 
 def record(attempt_id: str, route: Route, result: Result) -> RecordResult:
@@ -37,4 +41,18 @@ def record(attempt_id: str, route: Route, result: Result) -> RecordResult:
         result_expires_in_micros=None if expires is None else int(expires * MICROS_PER_SECOND),
         queue_seconds=result.queue_seconds,
         run_seconds=result.run_seconds,
+    )
+
+
+def recorded(attempt: Attempt, now: int) -> Result:
+    """The result of an attempt that succeeded, as its row tells it: enough to bring its pictures home without asking again."""
+    kept = json.loads(attempt.result or "{}")
+    expires = attempt.result_expires_at
+    return Result(
+        Ended.SUCCEEDED,
+        outputs=tuple(Output(one["url"], flagged=bool(one["flagged"])) for one in kept.get("outputs", ())),
+        failure=attempt.failure,
+        seed=kept.get("seed"),
+        notices=tuple(kept.get("notices", ())),
+        expires_in_seconds=None if expires is None else max(0, expires - now) / MICROS_PER_SECOND,
     )

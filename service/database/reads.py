@@ -88,6 +88,17 @@ class DatabaseJobReader:
 
         return await self._snapshots.read(read)
 
+    async def render(self, render_id: str) -> tuple[Render, tuple[Attempt, ...]] | None:
+        """A render and its attempts by number."""
+
+        def read(connection: Connection) -> tuple[Render, tuple[Attempt, ...]] | None:
+            row = connection.execute(select(renders).where(renders.c.id == render_id)).one_or_none()
+            if row is None:
+                return None
+            return codec.RENDERS.record(row), self._views.attempts(connection, [render_id]).get(render_id, ())
+
+        return await self._snapshots.read(read)
+
     async def events(self, render_id: str) -> tuple[Event, ...]:
         """The unusual things that happened to a render, oldest first."""
         statement = (

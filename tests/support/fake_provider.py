@@ -4,22 +4,30 @@ import asyncio
 import hashlib
 import json
 from collections import deque
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from service.domain.absence import AbsenceRule
 from service.domain.errors import InputUrlUnreachable, StorageUnavailable
 from service.domain.exchange import (
     Accepted,
     CancelAnswer,
     DispatchAnswer,
     Ended,
+    Listed,
     Order,
     Output,
     Result,
+    Scan,
+    Search,
     Stage,
     Status,
+    Unclear,
 )
-from service.domain.failure import DownloadFailed, PictureInvalid
+from service.domain.failure import DownloadFailed, PictureInvalid, ProviderUnavailable
+from service.domain.limits import MICROS_PER_SECOND
+from service.domain.sent import input_digest
 from service.ports import BlobInfo, Clock, Picture
 
 QUEUED = Status(Stage.QUEUED, queue_position=2)
@@ -36,6 +44,42 @@ def success(*urls: str, **changes: Any) -> Result:
         "expires_in_seconds": 3_600.0,
     }
     return Result(Ended.SUCCEEDED, **{**told, **changes})
+
+
+FAL_ABSENCE = AbsenceRule(
+    settle_seconds=900.0,
+    waits=True,
+    scans=2,
+    scan_gap_seconds=30.0,
+    within_seconds=None,
+    dispatch_again=False,
+)
+REPLICATE_ABSENCE = AbsenceRule(
+    settle_seconds=120.0,
+    waits=False,
+    scans=2,
+    scan_gap_seconds=30.0,
+    within_seconds=3_000.0,
+    dispatch_again=True,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyLost(Unclear):
+    """The provider took it, and its answer was lost. Its list shows it so many seconds later."""
+
+    provider_id: str = "unheard"
+    listed_after_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A request that the provider has."""
+
+    listed: Listed
+    endpoint: str
+    digest: str
+    listed_from: int
 
 
 class FakeProvider:
@@ -59,6 +103,8 @@ class FakeProvider:
         """The monotonic time of each poll."""
         self.cancelled: list[str] = []
         self.uploads: list[bytes] = []
+        self.arrivals: list[Arrival] = []
+        """What its list has."""
         self.held_back: asyncio.Event | None = None
         """When set, a POST waits for it."""
 
@@ -66,6 +112,11 @@ class FakeProvider:
     def name(self) -> str:
         """Which provider it plays."""
         return self._name
+
+    @property
+    def clock(self) -> Clock:
+        """Its time."""
+        return self._clock
 
     async def dispatch(self, order: Order, send_before: float) -> DispatchAnswer | None:
         """Take the order, unless it is late."""
@@ -75,9 +126,21 @@ class FakeProvider:
         self.posted.append(order)
         if self.held_back is not None:
             await self.held_back.wait()
-        if self.dispatches:
-            return self.dispatches.popleft()
-        return Accepted(f"{self._name}-{len(self.posted)}")
+        answer = (
+            self.dispatches.popleft() if self.dispatches else Accepted(f"{self._name}-{len(self.posted)}")
+        )
+        if isinstance(answer, ReplyLost):
+            self.arrive(order, answer.provider_id, listed_after_seconds=answer.listed_after_seconds)
+        elif isinstance(answer, Accepted):
+            self.arrive(order, answer.provider_id)
+        return answer
+
+    def arrive(self, order: Order, provider_id: str, *, listed_after_seconds: float = 0.0) -> None:
+        """Take a request in, whatever its sender is told."""
+        now = self._clock.now()
+        listed_from = now + int(listed_after_seconds * MICROS_PER_SECOND)
+        digest = input_digest(json.loads(order.body))
+        self.arrivals.append(Arrival(Listed(provider_id, now), order.endpoint, digest, listed_from))
 
     async def poll(self, endpoint: str, provider_id: str) -> Status:
         """One look."""
@@ -106,6 +169,49 @@ class FakeProvider:
     def bodies(self) -> list[dict[str, Any]]:
         """What each POST said."""
         return [json.loads(order.body) for order in self.posted]
+
+
+class FakeRecords:
+    """Implements `ProviderRecords` on what a FakeProvider has. `away` many readings fail, `incomplete` many end too early."""
+
+    def __init__(self, provider: FakeProvider, absence: AbsenceRule) -> None:
+        self._provider = provider
+        self._absence = absence
+        self.away = 0
+        self.incomplete = 0
+        self.others: tuple[str, ...] = ()
+        """Ids that may be the request in another spelling."""
+        self.searched: list[float] = []
+        """The monotonic time of each reading."""
+
+    @property
+    def absence(self) -> AbsenceRule:
+        """When silence proves something."""
+        return self._absence
+
+    async def find(self, search: Search) -> Scan:
+        """Read the list."""
+        await asyncio.sleep(0)
+        clock = self._provider.clock
+        self.searched.append(clock.monotonic())
+        if self.away:
+            self.away -= 1
+            raise ProviderUnavailable("502")
+        complete = not self.incomplete
+        self.incomplete = max(0, self.incomplete - 1)
+        if not complete:
+            return Scan((), complete=False)
+        found = [
+            one.listed
+            for one in self._provider.arrivals
+            if (one.endpoint, one.digest) == (search.endpoint, search.input_digest)
+            and one.listed_from <= clock.now()
+            and search.sent_from <= one.listed.sent_at < search.sent_before
+        ]
+        return Scan(tuple(sorted(found, key=lambda one: one.sent_at)), complete=True, others=self.others)
+
+    async def close(self) -> None:
+        """Nothing to free."""
 
 
 def _next(queue: deque[Any], otherwise: Any) -> Any:

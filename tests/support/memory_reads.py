@@ -266,6 +266,12 @@ class MemoryReader(MemoryWork, MemoryOperators):
         render = world.renders.get(flight.render_id) if flight and flight.render_id else None
         return (render, world.attempts_of(render.id)) if render is not None else None
 
+    async def render(self, render_id: str) -> tuple[Render, tuple[Attempt, ...]] | None:
+        """A render and its attempts."""
+        world = self._world()
+        render = world.renders.get(render_id)
+        return (render, world.attempts_of(render_id)) if render is not None else None
+
     async def events(self, render_id: str) -> tuple[Event, ...]:
         """What was unusual about a render."""
         self._world()

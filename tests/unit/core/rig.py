@@ -9,9 +9,10 @@ from prometheus_client import CollectorRegistry
 from service.catalog.loader import load_catalog
 from service.core.context import RunContext
 from service.core.inputs import Inputs
+from service.core.lease import Lease
 from service.core.logfeed import LogFeed
 from service.core.prepare import Preparer
-from service.core.recover import recovery
+from service.core.recover import Recovery
 from service.core.requests import Submission, Submitted
 from service.core.run import RenderRun
 from service.core.runner import Runner
@@ -25,7 +26,16 @@ from service.domain.view import JobView
 from service.metrics import Metrics
 from tests.support.books import faults
 from tests.support.clock import FakeClock, SeededDice, settle
-from tests.support.fake_provider import FakeBlobs, FakeDownloads, FakeLog, FakePictures, FakeProvider
+from tests.support.fake_provider import (
+    FAL_ABSENCE,
+    REPLICATE_ABSENCE,
+    FakeBlobs,
+    FakeDownloads,
+    FakeLog,
+    FakePictures,
+    FakeProvider,
+    FakeRecords,
+)
 from tests.support.memory_reads import MemoryOperators
 from tests.support.memory_store import MemoryReader, MemoryStore
 
@@ -75,15 +85,34 @@ class Sight:
         return [(row.kind.value, row.total_after_nanos, row.grade.value) for row in rows]
 
 
+class LongLease(Lease):
+    """One that never ends, for tests that are not about it."""
+
+    @property
+    def ends(self) -> float:
+        return float("inf")
+
+    def holds(self) -> bool:
+        return True
+
+
 class Rig(Sight):
     """Everything that the use cases need, ready to be told what goes wrong."""
 
-    def __init__(self, *, rules: SubmitRules | None = None) -> None:
+    def __init__(
+        self, *, rules: SubmitRules | None = None, lease: Lease | None = None, webhooks_on: bool = False
+    ) -> None:
         super().__init__()
         self.dice = SeededDice(3, self.clock)
         self.jobs = MemoryReader(self.store, self.clock)
         self.fal = FakeProvider("fal", self.clock)
         self.replicate = FakeProvider("replicate", self.clock)
+        self.records = {
+            "fal": FakeRecords(self.fal, FAL_ABSENCE),
+            "replicate": FakeRecords(self.replicate, REPLICATE_ABSENCE),
+        }
+        self.lease = lease or LongLease(self.clock)
+        self.superseded: list[Attempt] = []
         self.blobs = FakeBlobs()
         self.pictures = FakePictures()
         self.downloads = FakeDownloads()
@@ -97,13 +126,16 @@ class Rig(Sight):
             jobs=self.jobs,
             work=self.jobs,
             providers={"fal": self.fal, "replicate": self.replicate},
-            records={},
+            records=self.records,
             catalog=CATALOG,
             blobs=self.blobs,
             pictures=self.pictures,
             downloads=self.downloads,
             hints=self.store.hints,
+            lease=self.lease,
             switches=self.switches,
+            superseded=self._fetched_aside,
+            webhooks_on=webhooks_on,
             feed=self.feed,
             clock=self.clock,
             dice=self.dice,
@@ -129,6 +161,10 @@ class Rig(Sight):
             replica_id="replica-1",
             rules=rules or SubmitRules(),
         )
+
+    def _fetched_aside(self, attempt: Attempt) -> bool:
+        self.superseded.append(attempt)
+        return True
 
     async def _begun(self, view: JobView) -> None:
         if self.gate is not None:
@@ -162,9 +198,23 @@ class Rig(Sight):
             assert self.clock.monotonic() < ends, "the render did not end in time"
         self.check()
 
+    def recovery(self, replica_id: str = "replica-1") -> Recovery:
+        """What finds renders that nobody works on."""
+        return Recovery(
+            store=self.store,
+            jobs=self.jobs,
+            work=self.jobs,
+            runner=self.runner,
+            catalog=CATALOG,
+            replica_id=replica_id,
+            clock=self.clock,
+            log=self.log,
+            metrics=self.metrics,
+        )
+
     async def recovered(self) -> None:
         """Let the recovery find what nobody runs, and let that run to its end."""
-        duty = recovery(self.store, self.jobs, self.runner, "replica-1", self.clock, self.log, self.metrics)
+        duty = self.recovery().looks()
         await duty.start()
         for _ in range(_TURNS_MAX):
             await self.clock.run(1.0)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from service.core.housekeeping import Repeater, deadlines, heartbeats, loop_lag
-from service.core.recover import recovery
+from service.core.lease import Lease
 from service.domain import commands as c
 from service.domain.errors import Reason, StoreUnavailable
 from service.domain.limits import heartbeat_seconds, lease_seconds
@@ -62,7 +62,7 @@ async def test_a_duty_outlives_an_absent_database_and_not_a_fault_of_ours(rig: R
 
 async def test_heartbeats_keep_the_lease(rig: Rig) -> None:
     """One missed does not lose it."""
-    duty = heartbeats(rig.store, "replica-1", rig.clock, rig.log)
+    duty = heartbeats(rig.store, Lease(rig.clock), "replica-1", rig.clock, rig.log)
     await duty.start()
     await rig.clock.run(heartbeat_seconds * 3)
     rig.store.faults.append(Fault(c.Heartbeat, committed=False))
@@ -105,7 +105,7 @@ async def test_only_strays_are_taken_over_and_each_once(rig: Rig) -> None:
     """What runs here, and what a living replica owns, is left alone."""
     await rig.runner.start()
     rig.store.run(c.Heartbeat("replica-1"))
-    beats = heartbeats(rig.store, "replica-1", rig.clock, rig.log)
+    beats = heartbeats(rig.store, Lease(rig.clock), "replica-1", rig.clock, rig.log)
     await beats.start()
     rig.fal.last_poll = RUNNING
     mine = await rig.submit("mine")
@@ -113,11 +113,11 @@ async def test_only_strays_are_taken_over_and_each_once(rig: Rig) -> None:
     await settle(40)
     render = rig.render(theirs)
     rig.store.run(c.Heartbeat("replica-2"))
-    other = heartbeats(rig.store, "replica-2", rig.clock, rig.log)
+    other = heartbeats(rig.store, Lease(rig.clock), "replica-2", rig.clock, rig.log)
     await other.start()
     tables = rig.store.tables
     tables.renders[render.id] = replace(render, owner="replica-2", fence=2)
-    duty = recovery(rig.store, rig.jobs, rig.runner, "replica-1", rig.clock, rig.log, rig.metrics)
+    duty = rig.recovery().looks()
     await duty.start()
     await rig.clock.run(60)
     assert (1, 2) == (rig.render(mine).fence, rig.render(theirs).fence)

@@ -77,8 +77,9 @@ async def test_a_fatal_refusal_asks_no_other_route(rig: Rig) -> None:
 
 
 async def test_an_unclear_post_is_never_sent_again(rig: Rig) -> None:
-    """One POST in all; the hold is charged in doubt, and the caller is told so."""
+    """One POST in all; where nobody can be asked the hold is charged in doubt, and the caller is told so."""
     rig.fal.dispatches.append(UNCLEAR)
+    rig.records["fal"].away = 9_999
     view = await rig.drawn()
     assert Reason.DISPATCH_UNCONFIRMED is rig.failure(view).reason
     assert (1, 0) == (len(rig.fal.posted), len(rig.replicate.posted))
@@ -122,6 +123,7 @@ async def test_a_step_whose_commit_is_not_known_is_asked_again(
     """Committed or not: the render ends as it would have, with one POST for each attempt."""
     if answer is not None:
         rig.fal.dispatches.append(answer)
+    rig.records["fal"].away = 9_999
     rig.store.faults.extend(StoreFault(kind, committed=committed) for _ in range(2))
     view = await rig.drawn()
     assert not rig.store.faults
@@ -173,7 +175,7 @@ async def test_a_lost_fence_ends_the_run_without_a_trace(rig: Rig) -> None:
     """Another replica owns the render: nothing is sent, nothing failed."""
     rig.gate = asyncio.Event()
     submitted = await rig.submit()
-    rig.store.run(c.TakeOver((rig.render(submitted).id,), "replica-1"))
+    rig.store.run(c.TakeOver(((rig.render(submitted).id, rig.render(submitted).fence),), "replica-1"))
     rig.gate.set()
     await rig.finish()
     assert ([], AttemptState.HELD) == (rig.fal.posted, rig.attempt(submitted).state)
@@ -191,7 +193,7 @@ async def test_a_render_taken_over_under_its_post_waits_for_it(rig: Rig, told: s
     attempt = rig.attempt(submitted)
     render = rig.render(submitted)
     rig.store.run(c.Dispatch(render.id, attempt.id, render.owner, render.fence))
-    rig.store.run(c.TakeOver((render.id,), "replica-1"))
+    rig.store.run(c.TakeOver(((render.id, render.fence),), "replica-1"))
     await rig.runner.start()
     rig.runner.begin(rig.view(submitted))
     await rig.clock.run(30)

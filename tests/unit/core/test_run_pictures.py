@@ -139,7 +139,7 @@ async def test_a_result_in_storing_is_fetched_again_after_a_take_over(rig: Rig) 
     assert RenderState.STORING is rig.render(submitted).state
     await rig.runner.stop()
     rig.blobs.away = 0
-    rig.store.run(c.TakeOver((rig.render(submitted).id,), "replica-1"))
+    rig.store.run(c.TakeOver(((rig.render(submitted).id, rig.render(submitted).fence),), "replica-1"))
     await rig.runner.start()
     rig.runner.begin(rig.view(submitted))
     await rig.finish()
@@ -168,7 +168,7 @@ async def test_an_accepted_attempt_is_followed_on_after_a_take_over(rig: Rig) ->
     submitted = await rig.submit()
     await rig.clock.run(20)
     await rig.runner.stop()
-    rig.store.run(c.TakeOver((rig.render(submitted).id,), "replica-1"))
+    rig.store.run(c.TakeOver(((rig.render(submitted).id, rig.render(submitted).fence),), "replica-1"))
     rig.fal.last_poll = ENDED
     await rig.runner.start()
     rig.runner.begin(rig.view(submitted))

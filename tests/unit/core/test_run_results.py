@@ -130,6 +130,7 @@ async def test_a_blocked_account_does_not_lose_a_paid_render(rig: Rig) -> None:
     await rig.finish()
     assert JobState.SUCCEEDED is rig.job(submitted).state
     rig.fal.last_poll = ProviderDenied("403")
+    rig.fal.cancels.append(ProviderDenied("403"))
     view = await rig.drawn("another")
     assert ("POST", PRICE, "UNCONFIRMED") == rig.kinds(view.attempts[0])[-1]
 
@@ -153,9 +154,9 @@ async def test_a_finished_request_is_asked_for_its_result_while_it_is_kept(rig: 
 
 
 async def test_a_cancel_is_passed_on_and_the_end_awaited(rig: Rig) -> None:
-    """The provider is asked once; what it bills for the cancelled request is charged."""
+    """The provider is asked until it answers; what it bills for the cancelled request is charged."""
     rig.fal.last_poll = QUEUED
-    rig.fal.cancels.append(ProviderUnavailable("502"))
+    rig.fal.cancels.extend([ProviderUnavailable("502"), CancelAnswer.ASKED])
     submitted = await rig.submit()
     await rig.clock.run(10)
     outcome: c.Cancelled = rig.store.run(c.Cancel(submitted.view.job.id, "growth"))
