@@ -23,6 +23,8 @@ CHARGING: Final = (TransferKind.POST, TransferKind.CORRECTION, TransferKind.ACCR
 """Kinds of transfers that are costs; holds and voids are not."""
 
 _HOUR: Final = 3_600 * MICROS_PER_SECOND
+_ONE: Final = "1.0"
+"""A quantity is a decimal, and readers that guess a column's type by its digits are told so."""
 _NAMES: Final[Mapping[str, str]] = {"fal": "fal", "replicate": "Replicate", STORAGE_PROVIDER: "Cloudflare"}
 
 
@@ -126,7 +128,7 @@ def _money(charge: ChargeRow) -> dict[str, str]:
     prices = ("ContractedUnitPrice", "ListUnitPrice")
     unit = "Days" if charge.transfer.kind is TransferKind.ACCRUAL else "Requests"
     values |= dict.fromkeys((*prices, *(f"PricingCurrency{name}" for name in prices)), cost)
-    values |= {"ConsumedQuantity": "1", "ConsumedUnit": unit, "PricingQuantity": "1", "PricingUnit": unit}
+    values |= {"ConsumedQuantity": _ONE, "ConsumedUnit": unit, "PricingQuantity": _ONE, "PricingUnit": unit}
     return values | {"PricingCategory": "Standard"}
 
 
@@ -162,6 +164,8 @@ def _what(transfer: Transfer) -> dict[str, str]:
         "ChargeClass": "Correction" if _corrects_a_closed_month(transfer) else "",
         "ChargeDescription": _description(transfer),
         "ChargeFrequency": "Usage-Based",
+        # Provisional: the bill of an account for a month, whose own number is not known here.
+        "InvoiceId": f"{transfer.provider}-{_time(window_start(Period.MONTH, transfer.booked_at))[:7]}",
         "InvoiceIssuerName": provider,
         "ProviderName": provider,
         "PublisherName": provider,
