@@ -71,7 +71,6 @@ COLUMNS: Final = (
     "ContractedCost",
     "ContractedUnitPrice",
     "EffectiveCost",
-    "InvoiceId",
     "InvoiceIssuerName",
     "ListCost",
     "ListUnitPrice",
@@ -164,8 +163,6 @@ def _what(transfer: Transfer) -> dict[str, str]:
         "ChargeClass": "Correction" if _corrects_a_closed_month(transfer) else "",
         "ChargeDescription": _description(transfer),
         "ChargeFrequency": "Usage-Based",
-        # Provisional: the bill of an account for a month, whose own number is not known here.
-        "InvoiceId": f"{transfer.provider}-{_time(window_start(Period.MONTH, transfer.booked_at))[:7]}",
         "InvoiceIssuerName": provider,
         "ProviderName": provider,
         "PublisherName": provider,
