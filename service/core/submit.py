@@ -190,7 +190,9 @@ class Submissions:
         view = outcome.view
         if isinstance(outcome, Existing):
             return Submitted(view, replayed=True)
-        if isinstance(outcome, New):
+        mine = view.render is not None and view.render.owner == self._replica_id
+        if isinstance(outcome, New) and mine:
+            # The outcome of an earlier try may be told now, when another replica has the render already.
             self._runner.begin(view)
         job = view.job
         self._metrics.jobs.accepted.labels(job.project, job.model, job.operation, job.origin.value).inc()

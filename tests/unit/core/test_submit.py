@@ -181,6 +181,20 @@ async def test_an_unknown_commit_is_told_and_the_id_answers_later(rig: Rig) -> N
     )  # fmt: skip
 
 
+async def test_what_was_taken_over_before_its_answer_came_is_not_begun(rig: Rig) -> None:
+    """An Accept is tried again when its first commit was not heard of; by then another replica may run the render."""
+
+    def taken_over(command: c.Command) -> None:
+        if isinstance(command, c.Accept) and not rig.store.tables.renders:
+            made = rig.store.run(command).view.render
+            rig.store.tables.renders[made.id] = replace(made, owner="replica-2", fence=2)
+
+    rig.store.before = taken_over
+    submitted = await rig.submit()
+    await settle(40)
+    assert ("replica-2", 0, []) == (rig.render(submitted).owner, rig.runner.running_count, rig.fal.posted)
+
+
 async def test_a_full_or_draining_replica_accepts_nothing(rig: Rig) -> None:
     """It says so before anything is written."""
     await rig.runner.start()
