@@ -77,7 +77,7 @@ def job_message(
         _put_result(message, view, blobs)
     if job.failure is not None and job.state is JobState.FAILED:
         _put_failure(message.failure, job.failure, full=full)
-    if full and render is not None:
+    if full and render is not None and render.content:  # empty once it is too old to keep
         _put_request(message.request, job, render)
     return message
 

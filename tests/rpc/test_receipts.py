@@ -293,3 +293,15 @@ def test_a_url_that_ends_says_when() -> None:
     signed = job_message(samples.done_view(), FakeBlobs(url_expires_at=T0)).assets[0]
     assert not public.HasField("url_expire_time")
     assert T0 == signed.url_expire_time.ToMicroseconds()
+
+
+def test_a_job_whose_content_is_gone_is_still_told() -> None:
+    """Once the prompt was too old to keep, the full view has everything but the request."""
+    view = samples.done_view()
+    assert view.render is not None
+    assert job_message(view, FakeBlobs(), full=True).HasField("request")
+    emptied = replace(view, render=replace(view.render, content=""))
+    message = job_message(emptied, FakeBlobs(), full=True)
+    assert not message.HasField("request")
+    assert 1 == len(message.assets)
+    assert message.receipt == job_message(view, FakeBlobs()).receipt
