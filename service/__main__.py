@@ -1,6 +1,7 @@
-"""The program. `python -m service` serves until told to stop; `python -m service ledger verify` checks the books.
+"""The program. `python -m service` serves until told to stop; `python -m service ledger verify` checks the books;
+`python -m service doctor` checks what the service stands on.
 
-Exit codes: 0 done, 1 could not start or the books are wrong, 2 wrong settings or arguments.
+Exit codes: 0 done, 1 could not start, or what was checked is not in order, 2 wrong settings or arguments.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import uvloop
 
-from service.app import REFUSALS, Application, verified
+from service.app import REFUSALS, Application, examined, healthy, report, verified
 from service.clock import SystemClock
 from service.log import configure_logging, get_logger
 from service.settings import Configuration, SettingsInvalid, load
@@ -30,8 +31,10 @@ _COLLECTOR_THRESHOLDS = (20_000, 25, 25)
 """Rows and messages have no cycles, and a batch makes thousands of them: the default of 700 looks far too often."""
 
 
-async def serve(configuration: Configuration) -> None:
-    """Run one replica until SIGTERM or SIGINT; a second signal does not wait for the drain."""
+async def serve(configuration: Configuration) -> int:
+    """Run one replica until SIGTERM or SIGINT; a second signal does not wait for the drain. Answers the exit code: 1 when it
+    stopped because a duty of its own had ended by a fault.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -47,7 +50,7 @@ async def serve(configuration: Configuration) -> None:
         facts = "\n".join(f"  {name:<{width}}  {fact}" for name, fact in application.facts.items())
         sys.stderr.write(_BANNER.format(facts=facts, command=_command(application.grpc_address)))
         sys.stderr.flush()
-        await stop.wait()
+        await _first(stop, application.broken)
         log = get_logger("main")
         log.info("draining", seconds_max=configuration.settings.drain_seconds)
         stop.clear()
@@ -62,15 +65,35 @@ async def serve(configuration: Configuration) -> None:
         await asyncio.gather(draining, again, return_exceptions=True)
     finally:
         await application.stop()
+    return 1 if application.broken.is_set() else 0
 
 
-async def verify(configuration: Configuration) -> int:
+async def _first(*events: asyncio.Event) -> None:
+    """Wait until one of them is set."""
+    loop = asyncio.get_running_loop()
+    waits = [loop.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+
+
+async def verify(configuration: Configuration, _arguments: argparse.Namespace) -> int:
     """Recompute the books from the transfers and say where they differ; beside a serving process or without one."""
     differences = await verified(configuration)
     for sentence in differences:
         sys.stdout.write(f"{sentence}\n")
     sys.stdout.write(f"{len(differences)} differences\n" if differences else "the books are right\n")
     return 1 if differences else 0
+
+
+async def doctor(configuration: Configuration, arguments: argparse.Namespace) -> int:
+    """Say of each thing that is needed whether it is in order, and what to do where it is not."""
+    findings = await examined(configuration)
+    sys.stdout.write(report(findings, as_json=arguments.json))
+    return 0 if healthy(findings) else 1
 
 
 def _command(address: str) -> str:
@@ -87,7 +110,13 @@ def _arguments() -> argparse.Namespace:
         prog="python -m service", description="Lightmeter, the image-generation gateway."
     )
     parser.set_defaults(work=None)
-    ledger = parser.add_subparsers(title="commands").add_parser("ledger", help="work on the books")
+    commands = parser.add_subparsers(title="commands")
+    checks = commands.add_parser(
+        "doctor", help="look at everything that a start and a render need; change nothing"
+    )
+    checks.add_argument("--json", action="store_true", help="one JSON object instead of a line per check")
+    checks.set_defaults(work=doctor)
+    ledger = commands.add_parser("ledger", help="work on the books")
     works = ledger.add_subparsers(required=True)
     works.add_parser("verify", help="recompute everything from the transfers").set_defaults(work=verify)
     return parser.parse_args()
@@ -114,15 +143,14 @@ def main() -> int:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             if arguments.work is not None:
-                return int(runner.run(arguments.work(configuration)))
-            runner.run(serve(configuration))
+                return int(runner.run(arguments.work(configuration, arguments)))
+            return runner.run(serve(configuration))
     except REFUSALS as error:
         sys.stderr.write(f"{error}\n")
         return 1
     except Exception as error:
         log.exception("stopped", error=str(error))
         return 1
-    return 0
 
 
 if __name__ == "__main__":

@@ -248,7 +248,7 @@ class WatchMetrics:
         self.open = Gauge("lightmeter_watches_open", "Watches open on this replica.", registry=registry)
         self.delivery_seconds = Histogram(
             "lightmeter_watch_delivery_seconds",
-            "Time from the commit of a version to its message on a watch.",
+            "Time from the transaction that ended a job to its last message on a watch, by two clocks.",
             buckets=_OURS_SECONDS,
             registry=registry,
         )

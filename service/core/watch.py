@@ -11,6 +11,7 @@ from service.core.logfeed import LogFeed, LogReader
 from service.core.requests import WatchEvent, WatchHeartbeat, WatchLogs
 from service.domain.errors import JobNotFound, TooManyWatches, VersionAhead
 from service.domain.limits import (
+    MICROS_PER_SECOND,
     poll_seconds_max,
     watch_heartbeat_seconds,
     watch_poll_seconds,
@@ -109,10 +110,17 @@ class Watches:
             now = self._clock.monotonic()
             if view.version > sent:
                 sent, spoke = view.version, now
+                self._observe(view)
                 yield view
             elif now - spoke >= watch_heartbeat_seconds:
                 spoke = now
                 yield WatchHeartbeat(sent, self._clock.now())
+
+    def _observe(self, view: JobView) -> None:
+        """How long the last version took to get here: the only one that carries the time of its commit."""
+        if view.job.final_at is not None:
+            late = (self._clock.now() - view.job.final_at) / MICROS_PER_SECOND
+            self._metrics.watches.delivery_seconds.observe(max(0.0, late))
 
     async def _read(self, job_id: str, project: str | None) -> JobView:
         view = await self._jobs.view(job_id)

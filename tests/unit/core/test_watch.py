@@ -169,6 +169,29 @@ async def test_log_lines_come_to_those_who_ask(rig: Rig) -> None:
     assert not rig.feed.is_read(rig.render(submitted).id)
 
 
+@pytest.mark.parametrize(("dropping", "seconds_max"), [(False, 0.0), (True, poll_seconds_max)])
+async def test_how_long_the_last_version_took_is_measured(
+    rig: Rig, dropping: bool, seconds_max: float
+) -> None:
+    """Once per watch that saw the end: at once with a hint, within a poll without; not for a job that was final before."""
+    rig.store.hints.dropping = dropping
+    rig.gate = asyncio.Event()
+    submitted = await rig.submit()
+    task = watching(rig, submitted)
+    await settle()
+    rig.gate.set()
+    await rig.finish()
+    await rig.clock.run(poll_seconds_max)
+    await task
+    await collect(rig.watches.watch(submitted.view.job.id, "growth", 0))
+    registry = rig.metrics.registry
+    assert 1 == registry.get_sample_value("lightmeter_watch_delivery_seconds_count")
+    took = registry.get_sample_value("lightmeter_watch_delivery_seconds_sum")
+    assert took is not None
+    assert 0.0 <= took <= seconds_max
+    assert dropping is (took > 0.0)
+
+
 async def test_the_number_of_watches_is_bounded_and_given_back(rig: Rig) -> None:
     """However a watch ends: by the job, by its reader, by an error."""
     watches = Watches(rig.jobs, rig.store.hints, rig.feed, rig.clock, rig.metrics, open_max=1)
