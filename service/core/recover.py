@@ -111,9 +111,12 @@ class Recovery:
         payers: tuple[str, ...] = await self._store.execute(TakeOver(strays, self._replica_id))
         for job_id in payers:
             view = await self._jobs.view(job_id)
-            if view is not None and view.render is not None and view.render.finished_at is None:
+            render = view.render if view is not None else None
+            # Read after the commit: while this replica stood still another one may have taken it, and would be acted for.
+            mine = render is not None and render.owner == self._replica_id and render.finished_at is None
+            if view is not None and render is not None and mine:
                 self._metrics.store.lease_takeovers.inc()
-                self._log.info("render_taken_over", render=view.job.render_id)
+                self._log.info("render_taken_over", render=render.id)
                 self._runner.begin(view)
 
     async def end_overdue(self) -> None:

@@ -10,9 +10,10 @@ from service.domain import commands as c
 from service.domain.errors import Reason, StoreUnavailable
 from service.domain.limits import heartbeat_seconds, lease_seconds
 from service.domain.records import JobState
+from service.domain.view import JobView
 from tests.support.clock import settle
 from tests.support.fake_provider import ENDED, RUNNING
-from tests.support.memory_store import Fault
+from tests.support.memory_store import Fault, MemoryReader
 from tests.unit.core.rig import Rig
 
 
@@ -133,3 +134,28 @@ async def test_only_strays_are_taken_over_and_each_once(rig: Rig) -> None:
     await rig.finish()
     assert (JobState.SUCCEEDED, JobState.SUCCEEDED) == (rig.job(mine).state, rig.job(theirs).state)
     assert 2 == len(rig.fal.posted)
+
+
+class _SlowReader(MemoryReader):
+    """While it reads a job, another replica takes the job's render over."""
+
+    async def view(self, job_id: str) -> JobView | None:
+        tables = self._store.tables
+        for key, one in tables.renders.items():
+            tables.renders[key] = replace(one, owner="replica-3", fence=one.fence + 1)
+        return await super().view(job_id)
+
+
+async def test_what_another_replica_took_meanwhile_is_not_begun(rig: Rig) -> None:
+    """Whoever stood still between taking a render and reading it would act under the new owner's name and fence."""
+    await rig.runner.start()
+    theirs = await rig.submit("theirs")
+    await rig.runner.stop()
+    await rig.runner.start()
+    tables = rig.store.tables
+    key = rig.render(theirs).id
+    tables.renders[key] = replace(tables.renders[key], owner="replica-2")
+    rig.jobs = _SlowReader(rig.store, rig.clock)
+    await rig.recovery().look()
+    assert ("replica-3", 3) == (tables.renders[key].owner, tables.renders[key].fence)
+    assert 0 == rig.runner.running_count
