@@ -138,7 +138,8 @@ class Desk(Sight):
 
     def unconfirmed(self, asked: c.Accept, **changes: Any) -> Any:
         self.doubted(asked)
-        return self.run(c.ResolveUnconfirmed(**{**self._fence(asked), **changes}))
+        told = {"failure": BROKE} if self.attempt(asked).provider_id is not None else {}
+        return self.run(c.ResolveUnconfirmed(**{**self._fence(asked), **told, **changes}))
 
     def absent(self, asked: c.Accept, **changes: Any) -> Any:
         return self.run(c.ResolveAbsent(**{**self._fence(asked), "memo": "two scans", **changes}))
