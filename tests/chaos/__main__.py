@@ -28,14 +28,16 @@ def main() -> int:
     parser.add_argument(
         "--seed", type=int, default=None, help="of the faults and the load; a new one by default"
     )
-    parser.add_argument("--settle-seconds", type=float, default=300.0, help="how long the end may take")
+    parser.add_argument(
+        "--patience-seconds", type=float, default=200.0, help="for evidence, before the operator's hand"
+    )
     arguments = parser.parse_args()
     seed = secrets.randbits(SEED_BITS) if arguments.seed is None else arguments.seed
     _say(f"chaos: seed {seed}, {arguments.rounds} rounds")
     folder = Path(tempfile.mkdtemp(prefix="lm-chaos-"))
     outcome = asyncio.run(
         chaos(
-            folder, seed=seed, rounds=arguments.rounds, settle_seconds_max=arguments.settle_seconds, say=_say
+            folder, seed=seed, rounds=arguments.rounds, patience_seconds=arguments.patience_seconds, say=_say
         )
     )
     for sentence in outcome.findings.sentences:

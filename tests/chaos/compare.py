@@ -55,7 +55,7 @@ def compare(told: Told, books: Books) -> Findings:
     for sentence in _lost(told, books):
         findings.lost += 1
         findings.say(f"lost: {sentence}")
-    drawn, strangers = _drawn(books)
+    drawn, strangers = drawn_by_attempt(books)
     for sentence in _paid_twice(books, drawn):
         findings.paid_twice += 1
         findings.say(f"paid twice: {sentence}")
@@ -115,7 +115,7 @@ def _sums(job_id: str, books: Books) -> set[int]:
     return sums
 
 
-def _drawn(books: Books) -> tuple[dict[str, list[Row]], list[Row]]:
+def drawn_by_attempt(books: Books) -> tuple[dict[str, list[Row]], list[Row]]:
     """The providers' requests by attempt: by id, by token, else by prompt and seed; and those of nobody."""
     drawn: dict[str, list[Row]] = defaultdict(list)
     strangers = []

@@ -21,6 +21,9 @@ from tests.chaos.wires import Hook, HttpCalls, Moment, PostgresCommits
 from tests.support.replica import bucket_settings
 from tests.support.seaweed import S3Server, running_s3_server
 
+STARTS_MAX = 10
+RESTART_SECONDS = 0.5
+
 
 async def _look_away(_moment: Moment, _said: bytes) -> None:
     """The hook of whoever has no interest."""
@@ -60,13 +63,13 @@ class Replica:
         return self.to_database, self.to_providers, self.to_pictures
 
     async def start(self) -> None:
-        """Start the process and wait until it is ready."""
-        await self.program.start()
-        await self.until_ready()
-
-    async def until_ready(self) -> None:
-        """Wait until it wants calls."""
-        await until_ready(f"http://127.0.0.1:{self.http_port}/readyz", self.program)
+        """Start the process and wait until it is ready. Like any supervisor, start it again when it finds no database."""
+        for _ in range(STARTS_MAX):
+            await self.program.start()
+            if await until_ready(f"http://127.0.0.1:{self.http_port}/readyz", self.program):
+                return
+            await asyncio.sleep(RESTART_SECONDS)
+        raise AssertionError(f"{self.name} did not start:\n{self.program.log.read_text()[-3000:]}")
 
 
 class Deployment:

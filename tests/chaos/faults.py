@@ -37,6 +37,8 @@ _RUN_FAULTS: tuple[tuple[str, dict[str, object]], ...] = (
     ("fewer_images", {"n": 1}),
     ("lose_webhook", {}),
     ("repeat_webhook", {}),
+    ("list_unavailable", {"code": 503}),
+    ("list_delay", {"seconds": 20.0}),
 )
 
 
@@ -76,9 +78,9 @@ class Troublemaker:
 
     def __init__(self, deployment: Deployment) -> None:
         self.counts: Counter[str] = Counter()
-        self._deployment = deployment
+        self.deployment = deployment
         self._troubled: set[str] = set()
-        self._restarting = asyncio.Lock()
+        self.restarting = asyncio.Lock()
 
     async def carry_out(self, round_: Round) -> None:
         """Do it, wait, take it back."""
@@ -88,13 +90,14 @@ class Troublemaker:
 
     def _victim(self, round_: Round) -> Replica | None:
         """The planned replica, or the next one without trouble, as long as one is left over."""
-        replicas = self._deployment.replicas
+        replicas = self.deployment.replicas
         if len(self._troubled) >= len(replicas) - 1:
             return None
         turned = replicas[round_.replica :] + replicas[: round_.replica]
         return next(one for one in turned if one.name not in self._troubled)
 
-    async def _trouble(self, round_: Round, work: Callable[[Replica], Awaitable[None]]) -> None:
+    async def on_one(self, round_: Round, work: Callable[[Replica], Awaitable[None]]) -> None:
+        """Work on the planned replica or, when that has its own trouble, on another one; one is always left alone."""
         victim = self._victim(round_)
         if victim is None:
             return
@@ -104,116 +107,131 @@ class Troublemaker:
         finally:
             self._troubled.discard(victim.name)
 
-    async def kill(self, round_: Round) -> None:
-        """SIGKILL, and a new process at the same place: at once, or later than its lease."""
 
-        async def work(victim: Replica) -> None:
-            await victim.program.kill()
-            self.counts["kills"] += 1
-            await asyncio.sleep(0.0 if round_.choice < 0.4 else round_.seconds)
-            await victim.start()
+async def _kill(trouble: Troublemaker, round_: Round) -> None:
+    """SIGKILL, and a new process at the same place: at once, or later than its lease."""
 
-        await self._trouble(round_, work)
+    async def work(victim: Replica) -> None:
+        await victim.program.kill()
+        trouble.counts["kills"] += 1
+        await asyncio.sleep(0.0 if round_.choice < 0.4 else round_.seconds)
+        await victim.start()
 
-    async def stop(self, round_: Round) -> None:
-        """SIGSTOP in the middle of whatever it does, and SIGCONT."""
+    await trouble.on_one(round_, work)
 
-        async def work(victim: Replica) -> None:
-            victim.program.send(signal.SIGSTOP)
-            self.counts["stops"] += 1
-            try:
-                await asyncio.sleep(round_.seconds)
-            finally:
-                victim.program.send(signal.SIGCONT)
-            await asyncio.sleep(1.0)
 
-        await self._trouble(round_, work)
+async def _stop(trouble: Troublemaker, round_: Round) -> None:
+    """SIGSTOP in the middle of whatever it does, and SIGCONT."""
 
-    async def restart_database(self, round_: Round) -> None:
-        """Stop PostgreSQL, politely or not, and start it again."""
-        mode = "immediate" if round_.choice < 0.5 else "fast"
-        async with self._restarting:
-            await self._deployment.postgres.restart(mode)
-        self.counts["database_restarts"] += 1
+    async def work(victim: Replica) -> None:
+        victim.program.send(signal.SIGSTOP)
+        trouble.counts["stops"] += 1
+        try:
+            await asyncio.sleep(round_.seconds)
+        finally:
+            victim.program.send(signal.SIGCONT)
+        await asyncio.sleep(1.0)
 
-    async def cut_connections(self, round_: Round) -> None:
-        """All connections of one replica to the database, at once, a few times."""
+    await trouble.on_one(round_, work)
 
-        async def work(victim: Replica) -> None:
-            for _ in range(3):
-                self.counts["cuts"] += victim.to_database.cut()
-                await asyncio.sleep(0.3)
 
-        await self._trouble(round_, work)
+async def _restart_database(trouble: Troublemaker, round_: Round) -> None:
+    """Stop PostgreSQL, politely or not, and start it again."""
+    mode = "immediate" if round_.choice < 0.5 else "fast"
+    async with trouble.restarting:
+        await trouble.deployment.postgres.restart(mode)
+    trouble.counts["database_restarts"] += 1
 
-    async def cut_commits(self, round_: Round) -> None:
-        """Every third commit of a replica, before it reaches the server or before its word comes back."""
-        moment = Moment.BEFORE if round_.choice < 0.5 else Moment.DONE
-        seen = 0
 
-        async def hook(now: Moment, said: bytes) -> None:
-            nonlocal seen
-            if now is moment and said:
-                seen += 1
-                if seen % 3 == 0:
-                    self.counts["commits_cut"] += 1
-                    raise Cut
+async def _cut_connections(trouble: Troublemaker, round_: Round) -> None:
+    """All connections of one replica to the database, at once, a few times."""
 
-        async def work(victim: Replica) -> None:
-            victim.commits.append(hook)
-            try:
-                await asyncio.sleep(min(round_.seconds, 5.0))
-            finally:
-                victim.commits.remove(hook)
+    async def work(victim: Replica) -> None:
+        for _ in range(3):
+            trouble.counts["cuts"] += victim.to_database.cut()
+            await asyncio.sleep(0.3)
 
-        await self._trouble(round_, work)
+    await trouble.on_one(round_, work)
 
-    async def silent_database(self, round_: Round) -> None:
-        """Nothing passes between a replica and the database, and nothing says so."""
-        await self._trouble(round_, lambda victim: _silent(victim.to_database, round_.seconds))
 
-    async def database_away(self, round_: Round) -> None:
-        """A replica is refused by the database."""
-        await self._trouble(round_, lambda victim: _refusing([victim.to_database], round_.seconds))
+async def _cut_commits(trouble: Troublemaker, round_: Round) -> None:
+    """Every third commit of a replica, before it reaches the server or before its word comes back."""
+    moment = Moment.BEFORE if round_.choice < 0.5 else Moment.DONE
+    seen = 0
 
-    async def slow_wires(self, round_: Round) -> None:
-        """Everything that a replica sends or hears takes a while."""
+    async def hook(now: Moment, said: bytes) -> None:
+        nonlocal seen
+        if now is moment and said:
+            seen += 1
+            if seen % 3 == 0:
+                trouble.counts["commits_cut"] += 1
+                raise Cut
 
-        async def work(victim: Replica) -> None:
+    async def work(victim: Replica) -> None:
+        victim.commits.append(hook)
+        try:
+            await asyncio.sleep(min(round_.seconds, 5.0))
+        finally:
+            victim.commits.remove(hook)
+
+    await trouble.on_one(round_, work)
+
+
+async def _silent_database(trouble: Troublemaker, round_: Round) -> None:
+    """Nothing passes between a replica and the database, and nothing says so."""
+    await trouble.on_one(round_, lambda victim: _silent(victim.to_database, round_.seconds))
+
+
+async def _database_away(trouble: Troublemaker, round_: Round) -> None:
+    """A replica is refused by the database."""
+    await trouble.on_one(round_, lambda victim: _refusing([victim.to_database], round_.seconds))
+
+
+async def _slow_wires(trouble: Troublemaker, round_: Round) -> None:
+    """Everything that a replica sends or hears takes a while."""
+
+    async def work(victim: Replica) -> None:
+        for wire in victim.proxies:
+            wire.delay_seconds = 0.02 + 0.1 * round_.choice
+        try:
+            await asyncio.sleep(round_.seconds)
+        finally:
             for wire in victim.proxies:
-                wire.delay_seconds = 0.02 + 0.1 * round_.choice
-            try:
-                await asyncio.sleep(round_.seconds)
-            finally:
-                for wire in victim.proxies:
-                    wire.delay_seconds = 0.0
+                wire.delay_seconds = 0.0
 
-        await self._trouble(round_, work)
+    await trouble.on_one(round_, work)
 
-    async def providers_away(self, round_: Round) -> None:
-        """Nobody reaches the providers: refused, or silence on one replica's wire."""
-        seconds = min(round_.seconds, 8.0)
-        if round_.choice < 0.5:
-            await _refusing([one.to_providers for one in self._deployment.replicas], seconds)
-        else:
-            await self._trouble(round_, lambda victim: _silent(victim.to_providers, seconds))
 
-    async def pictures_away(self, round_: Round) -> None:
-        """Nobody reaches the bucket."""
-        await _refusing([one.to_pictures for one in self._deployment.replicas], round_.seconds)
+async def _providers_away(trouble: Troublemaker, round_: Round) -> None:
+    """Nobody reaches the providers: refused, or silence on one replica's wire."""
+    seconds = min(round_.seconds, 8.0)
+    if round_.choice < 0.5:
+        await _refusing([one.to_providers for one in trouble.deployment.replicas], seconds)
+    else:
+        await trouble.on_one(round_, lambda victim: _silent(victim.to_providers, seconds))
 
-    async def submits_fail(self, round_: Round) -> None:
-        """The providers answer submits badly, having accepted them or not."""
-        await self._order(_SUBMIT_FAULTS, round_)
 
-    async def runs_fail(self, round_: Round) -> None:
-        """The providers stumble over what they accepted."""
-        await self._order(_RUN_FAULTS, round_)
+async def _pictures_away(trouble: Troublemaker, round_: Round) -> None:
+    """Nobody reaches the bucket."""
+    await _refusing([one.to_pictures for one in trouble.deployment.replicas], round_.seconds)
 
-    async def _order(self, kinds: tuple[tuple[str, dict[str, object]], ...], round_: Round) -> None:
-        kind, args = kinds[int(round_.choice * len(kinds))]
-        self.counts["provider_faults"] += 2
-        await self._deployment.order(kind, args=args, times=2)
+
+async def _submits_fail(trouble: Troublemaker, round_: Round) -> None:
+    """The providers answer submits badly, having accepted them or not."""
+    await _order(trouble, _SUBMIT_FAULTS, round_)
+
+
+async def _runs_fail(trouble: Troublemaker, round_: Round) -> None:
+    """The providers stumble over what they accepted."""
+    await _order(trouble, _RUN_FAULTS, round_)
+
+
+async def _order(
+    trouble: Troublemaker, kinds: tuple[tuple[str, dict[str, object]], ...], round_: Round
+) -> None:
+    kind, args = kinds[int(round_.choice * len(kinds))]
+    trouble.counts["provider_faults"] += 2
+    await trouble.deployment.order(kind, args=args, times=2)
 
 
 async def _silent(wire: Proxy, seconds: float) -> None:
@@ -235,17 +253,17 @@ async def _refusing(wires: list[Proxy], seconds: float) -> None:
 
 
 FAULTS: dict[str, tuple[int, Callable[[Troublemaker, Round], Awaitable[None]]]] = {
-    "kill": (6, Troublemaker.kill),
-    "stop": (4, Troublemaker.stop),
-    "restart database": (2, Troublemaker.restart_database),
-    "cut connections": (2, Troublemaker.cut_connections),
-    "cut commits": (4, Troublemaker.cut_commits),
-    "silent database": (2, Troublemaker.silent_database),
-    "database away": (2, Troublemaker.database_away),
-    "slow wires": (1, Troublemaker.slow_wires),
-    "providers away": (1, Troublemaker.providers_away),
-    "pictures away": (1, Troublemaker.pictures_away),
-    "submits fail": (4, Troublemaker.submits_fail),
-    "runs fail": (2, Troublemaker.runs_fail),
+    "kill": (6, _kill),
+    "stop": (4, _stop),
+    "restart database": (2, _restart_database),
+    "cut connections": (2, _cut_connections),
+    "cut commits": (4, _cut_commits),
+    "silent database": (2, _silent_database),
+    "database away": (2, _database_away),
+    "slow wires": (1, _slow_wires),
+    "providers away": (1, _providers_away),
+    "pictures away": (1, _pictures_away),
+    "submits fail": (4, _submits_fail),
+    "runs fail": (2, _runs_fail),
 }
 """Every kind: how often it comes, and what it is."""

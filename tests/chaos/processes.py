@@ -104,30 +104,31 @@ class Program:
             await self._process.wait()
 
 
-async def until_ready(url: str, program: Program, seconds_max: float = START_SECONDS_MAX) -> None:
-    """Wait until a page answers 200."""
+async def until_ready(url: str, program: Program, seconds_max: float = START_SECONDS_MAX) -> bool:
+    """Wait until a page answers 200; False when the program ended before."""
     async with asyncio.timeout(seconds_max), httpx.AsyncClient(trust_env=False, timeout=5.0) as browser:
-        while True:
-            assert program.runs, f"{program.name} did not start:\n{program.log.read_text()[-3000:]}"
+        while program.runs:
             try:
                 if (await browser.get(url)).status_code == 200:
-                    return
+                    return True
             except httpx.HTTPError:
                 pass  # it starts
             await asyncio.sleep(0.1)
+    return False
 
 
 @asynccontextmanager
 async def sandbox(folder: Path, *flags: str) -> AsyncIterator[str]:
     """Both providers, as a process; answers their address."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "sandbox", "--port", "0", "--until-stdin-closes", *flags),
-        env=surroundings({}),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=(folder / "sandbox.log").open("wb"),
-        cwd=ROOT,
-    )
+    with (folder / "sandbox.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "sandbox", "--port", "0", "--until-stdin-closes", *flags),
+            env=surroundings({}),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=log,
+            cwd=ROOT,
+        )
     try:
         assert process.stdout is not None
         async with asyncio.timeout(START_SECONDS_MAX):

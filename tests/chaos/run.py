@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,18 +11,15 @@ from typing import Any
 
 from lightmeter import AsyncClient
 
-from tests.chaos.compare import Books, Findings, compare
+from tests.chaos.compare import Findings, compare
 from tests.chaos.deployment import Deployment, deployed
 from tests.chaos.faults import Troublemaker, plan
 from tests.chaos.load import PROJECTS, RULES, Callers, Told
+from tests.chaos.reading import books_of
+from tests.chaos.settling import settled
 
 PACE_SECONDS = 2.5
 """Between the beginnings of two rounds; faults may overlap."""
-_OPEN = """
-    SELECT (SELECT count(*) FROM jobs WHERE final_at IS NULL)
-         + (SELECT count(*) FROM renders WHERE finished_at IS NULL)
-         + (SELECT count(*) FROM attempts WHERE hold_open) AS open
-"""
 _WINDOWS = """
     SELECT b.project, w.spent_nanos, w.overrun_nanos, w.held_nanos, b.limit_nanos
     FROM budget_windows AS w JOIN budgets AS b ON b.id = w.budget_id
@@ -46,10 +41,11 @@ async def chaos(
     seed: int,
     rounds: int,
     quick: bool = False,
-    settle_seconds_max: float = 300.0,
+    patience_seconds: float = 200.0,
+    settle_seconds_max: float = 400.0,
     say: Callable[[str], None] = lambda _: None,
 ) -> Outcome:
-    """A whole run, its files in `folder`."""
+    """A whole run, its files in `folder`. Evidence has `patience_seconds` to decide what is in doubt, then the operator does."""
     began = time.monotonic()
     rules = folder / "lightmeter.yaml"
     rules.write_text(RULES)
@@ -66,54 +62,21 @@ async def chaos(
                 await asyncio.sleep(PACE_SECONDS)
         await deployment.admin("DELETE", "faults")
         quiet = time.monotonic()
-        left = await _until_settled(deployment, settle_seconds_max)
+        left, by_hand = await settled(
+            deployment, patience_seconds=patience_seconds, seconds_max=settle_seconds_max
+        )
         findings = compare(told, await books_of(deployment))
         await _check_invariants(deployment, findings)
         line = await _line(deployment, troublemaker, told, findings)
     line |= {
         "left_open": left,
+        "by_hand": dict(by_hand),
         "settle_seconds": round(time.monotonic() - quiet, 1),
         "seconds": round(time.monotonic() - began, 1),
         "seed": seed,
         "rounds": rounds,
     }
     return Outcome(line, findings)
-
-
-async def _until_settled(deployment: Deployment, seconds_max: float) -> int:
-    """Wait until nothing is open any more, or that long. Answers how many rows still are."""
-    until = time.monotonic() + seconds_max
-    while True:
-        left: int = deployment.ask(_OPEN)[0]["open"]
-        if not left or time.monotonic() > until:
-            return left
-        await asyncio.sleep(1.0)
-
-
-async def books_of(deployment: Deployment) -> Books:
-    """The ledger's rows and the providers' requests."""
-    ask = deployment.ask
-    renders = {row["id"]: row for row in ask("SELECT id, state, finished_at, content FROM renders")}
-    for row in renders.values():
-        row["prompt"] = json.loads(row.pop("content"))["prompt"]
-    pictures: dict[str, list[str]] = defaultdict(list)
-    for row in ask("SELECT render_id, sha256 FROM render_assets ORDER BY render_id, position"):
-        pictures[row["render_id"]].append(row["sha256"])
-    return Books(
-        jobs={
-            row["id"]: row
-            for row in ask("SELECT id, project, request_id, render_id, state, final_at FROM jobs")
-        },
-        renders=renders,
-        attempts={row["id"]: row for row in ask("SELECT * FROM attempts")},
-        transfers=ask("SELECT * FROM transfers ORDER BY booked_at, source, ordinal"),
-        provider_ids={
-            (row["provider"], row["provider_id"]): row["attempt_id"]
-            for row in ask("SELECT * FROM provider_ids")
-        },
-        pictures=pictures,
-        entries=await deployment.billed(),
-    )
 
 
 async def _check_invariants(deployment: Deployment, findings: Findings) -> None:
@@ -142,6 +105,9 @@ async def _line(
                   (SELECT count(*) FROM attempts WHERE grade = 'UNCONFIRMED') AS unconfirmed,
                   (SELECT coalesce(sum(fence - 1), 0)::bigint FROM renders) AS takeovers"""
     )
+    reasons = deployment.ask(
+        "SELECT failure::json->>'reason' AS reason, count(*) FROM jobs WHERE state = 'FAILED' GROUP BY 1"
+    )
     totals = (await deployment.admin("GET", "book?limit=1"))["totals"]
     counted = troublemaker.counts
     return {
@@ -157,6 +123,7 @@ async def _line(
         "broken_invariants": findings.broken_invariants,
         "asked": len(told.asked),
         "told": dict(told.outcomes),
+        "failed": {row["reason"]: row["count"] for row in reasons},
         "renders": counts["renders"],
         "takeovers": counts["takeovers"],
         "unconfirmed": counts["unconfirmed"],
