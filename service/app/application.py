@@ -10,7 +10,7 @@ from functools import partial
 from service.app.doors import Doors, open_doors
 from service.app.duties import Duties
 from service.app.meters import ProviderMeter, StoreMeter, watch_breakers
-from service.app.parts import offered, open_outside
+from service.app.parts import Outside, offered, open_outside
 from service.catalog.loader import CatalogInvalid, load_catalog
 from service.clock import SystemClock, SystemDice
 from service.core.budget_rules import apply_budgets
@@ -18,8 +18,10 @@ from service.core.budgeting import BudgetLine, Budgets
 from service.core.context import RunContext
 from service.core.late import LateResults
 from service.core.logfeed import LogFeed
+from service.core.reconcile import Reconciler
 from service.core.retention import Ages
 from service.core.runner import Runner
+from service.core.storing import StorageAccrual
 from service.core.switches import SwitchBoard
 from service.database.engine import DatabaseInUse
 from service.database.open import Database, open_database
@@ -29,6 +31,7 @@ from service.log import fingerprint_tag, get_logger
 from service.metrics import Metrics, new_registry
 from service.providers.sandbox_process import SandboxFailed
 from service.settings import Configuration, Rules, Settings
+from service.storage.s3 import S3Blobs
 
 VERSION = "0.1.0"
 
@@ -78,10 +81,7 @@ class Application:
         clock = SystemClock()
         dice = SystemDice(clock.now)
         catalog = load_catalog(sandbox=settings.fal_sandboxed or settings.replicate_sandboxed)
-        metrics = Metrics(new_registry())
-        metrics.watch_process()
-        metrics.replica.set_build(VERSION)
-        metrics.replica.set_catalog(catalog.version)
+        metrics = _metrics(catalog.version)
         replica_id = settings.replica_id or dice.new_id()
 
         database = await self._open_database(clock, dice, metrics)
@@ -123,6 +123,7 @@ class Application:
         self._stack.push_async_callback(late.stop)
         context = replace(context, superseded=late.follow_superseded)
         self._runner = await duties.work(context, late, _ages(settings))
+        await duties.keep_books(*self._bookkeepers(database, outside, clock), context)
         self._doors = await open_doors(
             self._configuration, context, self._runner, late, database, outside, replica_id
         )
@@ -148,6 +149,16 @@ class Application:
         await database.start()
         return database
 
+    def _bookkeepers(
+        self, database: Database, outside: Outside, clock: SystemClock
+    ) -> tuple[Reconciler, StorageAccrual | None]:
+        log = get_logger("bookkeeping")
+        reconciler = Reconciler(database.store, database.reconciled, outside.bills, clock, log)
+        if not isinstance(outside.bucket, S3Blobs):
+            return reconciler, None
+        price = self._configuration.rules.storage.price
+        return reconciler, StorageAccrual(database.store, database.stored, price, clock, log)
+
     def _died(self, _duty: str) -> None:
         self.broken.set()
 
@@ -161,6 +172,14 @@ class Application:
     async def stop(self) -> None:
         """End everything, in the opposite order of its start."""
         await self._stack.aclose()
+
+
+def _metrics(catalog_version: str) -> Metrics:
+    metrics = Metrics(new_registry())
+    metrics.watch_process()
+    metrics.replica.set_build(VERSION)
+    metrics.replica.set_catalog(catalog_version)
+    return metrics
 
 
 def _ages(settings: Settings) -> Ages:

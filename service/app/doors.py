@@ -32,6 +32,7 @@ from service.rpc.operator_service import OperatorService
 from service.rpc.quote_inputs import QuoteInputs
 from service.rpc.receipts import Receipts
 from service.rpc.server import GrpcServer
+from service.rules import Rules
 from service.settings import Address, Configuration
 from service.storage.folder import FolderBlobs
 from service.web.routes import Sources
@@ -138,14 +139,48 @@ def _grpc(
     outside: Outside,
     replica_id: str,
 ) -> GrpcServer:
-    settings, rules = configuration.settings, configuration.rules
-    catalog, jobs, operators = context.catalog, database.jobs, database.oversight
-    submissions = Submissions(
-        store=database.store,
-        jobs=jobs,
-        preparer=Preparer(catalog),
+    callers = NamedProjects()
+    receipts = Receipts(database.ledger, outside.blobs)
+    submissions = _submissions(configuration.rules, context, runner, outside, replica_id)
+    return GrpcServer(
+        address=str(configuration.settings.grpc_address),
+        images=ImageService(
+            callers=callers,
+            submissions=submissions,
+            watches=Watches(context.jobs, context.hints, context.feed, context.clock, context.metrics),
+            cancellations=Cancellations(context.store, context.hints),
+            jobs=context.jobs,
+            blobs=outside.blobs,
+            receipts=receipts,
+        ),
+        models=ModelService(
+            callers=callers,
+            catalog=context.catalog,
+            quotes=Quotes(context.catalog, context.jobs, database.ledger, context.switches, context.clock),
+            inputs=QuoteInputs(context.jobs, outside.pictures),
+            healths=outside.breakers,
+            switched_off=context.switches.is_off_for_all,
+            clock=context.clock,
+        ),
+        ledger=_ledger(callers, receipts, context, database),
+        operator=_operator(callers, context, database),
+        metrics=context.metrics,
+        clock=context.clock,
+        dice=context.dice,
+        log=get_logger("rpc"),
+    )
+
+
+def _submissions(
+    rules: Rules, context: RunContext, runner: Runner, outside: Outside, replica_id: str
+) -> Submissions:
+    inputs = Inputs(context.jobs, outside.blobs, outside.pictures, outside.downloads, context.clock)
+    return Submissions(
+        store=context.store,
+        jobs=context.jobs,
+        preparer=Preparer(context.catalog),
         switches=context.switches,
-        inputs=Inputs(jobs, outside.blobs, outside.pictures, outside.downloads, context.clock),
+        inputs=inputs,
         blobs=outside.blobs,
         runner=runner,
         dice=context.dice,
@@ -153,57 +188,38 @@ def _grpc(
         replica_id=replica_id,
         rules=SubmitRules(rules.cache_ttl_seconds, dict(rules.required_labels)),
     )
-    watches = Watches(jobs, database.hints, context.feed, context.clock, context.metrics)
-    callers = NamedProjects()
-    receipts = Receipts(database.ledger, outside.blobs)
-    return GrpcServer(
-        address=str(settings.grpc_address),
-        images=ImageService(
-            callers=callers,
-            submissions=submissions,
-            watches=watches,
-            cancellations=Cancellations(database.store, database.hints),
-            jobs=jobs,
-            blobs=outside.blobs,
-            receipts=receipts,
-        ),
-        models=ModelService(
-            callers=callers,
-            catalog=catalog,
-            quotes=Quotes(catalog, jobs, database.ledger, context.switches, context.clock),
-            inputs=QuoteInputs(jobs, outside.pictures),
-            healths=outside.breakers,
-            switched_off=context.switches.is_off_for_all,
-            clock=context.clock,
-        ),
-        ledger=LedgerService(
-            callers=callers,
-            ledger=database.ledger,
-            jobs=jobs,
-            receipts=receipts,
-            budgets=Budgets(database.store, database.ledger, context.dice),
-            books=database.exports,
-            focus=FocusExport(database.exports),
-            reconciled=database.reconciled,
-            clock=context.clock,
-        ),
-        operator=OperatorService(
-            callers=callers,
-            oversight=Oversight(
-                store=database.store,
-                reader=operators,
-                board=context.switches,
-                hints=database.hints,
-                catalog=catalog,
-                absences={name: one.absence for name, one in context.records.items()},
-                dice=context.dice,
-            ),
-            reader=operators,
-            jobs=jobs,
-            clock=context.clock,
-        ),
-        metrics=context.metrics,
+
+
+def _ledger(
+    callers: NamedProjects, receipts: Receipts, context: RunContext, database: Database
+) -> LedgerService:
+    return LedgerService(
+        callers=callers,
+        ledger=database.ledger,
+        jobs=context.jobs,
+        receipts=receipts,
+        budgets=Budgets(context.store, database.ledger, context.dice),
+        books=database.exports,
+        focus=FocusExport(database.exports),
+        reconciled=database.reconciled,
         clock=context.clock,
+    )
+
+
+def _operator(callers: NamedProjects, context: RunContext, database: Database) -> OperatorService:
+    oversight = Oversight(
+        store=context.store,
+        reader=database.oversight,
+        board=context.switches,
+        hints=context.hints,
+        catalog=context.catalog,
+        absences={name: one.absence for name, one in context.records.items()},
         dice=context.dice,
-        log=get_logger("rpc"),
+    )
+    return OperatorService(
+        callers=callers,
+        oversight=oversight,
+        reader=database.oversight,
+        jobs=context.jobs,
+        clock=context.clock,
     )

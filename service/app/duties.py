@@ -6,14 +6,17 @@ from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 
 from service.clock import SystemClock
+from service.core.bookkeeping import bookkeeping
 from service.core.context import RunContext
 from service.core.housekeeping import Repeater, deadlines, heartbeats, leave, loop_lag
 from service.core.late import LateResults, late_looks
 from service.core.lease import Lease
+from service.core.reconcile import Reconciler
 from service.core.recover import Recovery
 from service.core.retention import Ages, retention
 from service.core.run import RenderRun
 from service.core.runner import Runner
+from service.core.storing import StorageAccrual, storage_accrual
 from service.domain.commands import Heartbeat
 from service.log import get_logger
 from service.ports import Store
@@ -33,8 +36,8 @@ class Duties:
         """Take a lease and keep it. The first heartbeat gives this replica its ordinal, before anything is counted."""
         lease = Lease(clock)
         started = clock.monotonic()
-        await store.execute(Heartbeat(self._replica_id))
-        lease.beat(started)
+        ordinal: int = await store.execute(Heartbeat(self._replica_id))
+        lease.beat(started, ordinal)
         self._heart = heartbeats(store, lease, self._replica_id, clock, self._log)
         await self._begin((self._heart,))
         return lease
@@ -69,6 +72,16 @@ class Duties:
             )
         )
         return runner
+
+    async def keep_books(
+        self, reconciler: Reconciler, accrual: StorageAccrual | None, context: RunContext
+    ) -> None:
+        """What only one replica does: comparing with the providers' books, and charging for pictures that are kept."""
+        leads, clock, log = context.lease.leads, context.clock, self._log
+        duties = [bookkeeping(reconciler, leads, clock, log)]
+        if accrual is not None:
+            duties.append(storage_accrual(accrual, leads, clock, log))
+        await self._begin(duties)
 
     async def _begin(self, duties: Iterable[Repeater]) -> None:
         for duty in duties:

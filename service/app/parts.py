@@ -10,7 +10,16 @@ from service.app.accounts import accounts
 from service.app.meters import ProviderMeter
 from service.domain.catalog import Catalog
 from service.metrics import Metrics
-from service.ports import Blobs, Clock, Downloads, Pictures, Provider, ProviderRecords, WebhookCheck
+from service.ports import (
+    Blobs,
+    Clock,
+    Downloads,
+    Pictures,
+    Provider,
+    ProviderBills,
+    ProviderRecords,
+    WebhookCheck,
+)
 from service.providers.breaker import Breaker
 from service.providers.downloads import HttpDownloads
 from service.providers.metered import Metered
@@ -30,6 +39,7 @@ class Outside:
     providers: Mapping[str, Provider]
     breakers: Mapping[str, Breaker]
     records: Mapping[str, ProviderRecords]
+    bills: Mapping[str, ProviderBills]
     checks: Mapping[str, WebhookCheck]
     """Of the webhooks of those providers that were told where to send them."""
     blobs: Blobs
@@ -76,6 +86,7 @@ async def open_outside(settings: Settings, clock: Clock, metrics: Metrics, meter
         providers=breakers,
         breakers=breakers,
         records={name: one.records for name, one in known.items()},
+        bills={name: one.records for name, one in known.items()},
         checks={name: one.check for name, one in known.items() if one.webhooks_on},
         blobs=blobs,
         bucket=bucket,

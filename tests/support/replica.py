@@ -122,6 +122,7 @@ def key_settings(sandbox: Sandbox) -> dict[str, str]:
         "LIGHTMETER_FAL_QUEUE_URL": f"{sandbox.fal_url}/queue",
         "LIGHTMETER_FAL_REST_URL": f"{sandbox.fal_url}/rest",
         "LIGHTMETER_FAL_CDN_URL": sandbox.fal_url,
+        "LIGHTMETER_FAL_API_URL": f"{sandbox.fal_url}/api/v1",
         "LIGHTMETER_REPLICATE_URL": sandbox.replicate_url,
         "FAL_KEY": "key-id:key-secret",
         "REPLICATE_API_TOKEN": "r8_token",
