@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from service.app.accounts import webhook_base_url
 from service.settings import CONFIG_BYTES_MAX, Address, SettingsInvalid, load
 
 R2 = {
@@ -294,3 +295,48 @@ def test_a_missing_or_huge_file_is_a_mistake(tmp_path: Path) -> None:
     assert "No such file" in line
     (line,) = mistakes(rules_file(tmp_path, "#" * (CONFIG_BYTES_MAX + 1)))
     assert "larger than" in line
+
+
+# ---------------------------------------------------------------- the public address
+
+
+@pytest.mark.parametrize("key", [{"FAL_KEY": "k"}, {"REPLICATE_API_TOKEN": "t"}])
+def test_a_real_provider_needs_a_public_address_with_tls(key: dict[str, str]) -> None:
+    """Providers send webhooks to https only: with http the requests would wait for polls that hardly come."""
+    (line,) = mistakes({**key, "LIGHTMETER_PUBLIC_URL": "http://lightmeter.example"})
+    assert line.startswith("LIGHTMETER_PUBLIC_URL: ")
+    assert next(iter(key)) in line
+    load({**key, "LIGHTMETER_PUBLIC_URL": "https://lightmeter.example"})
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {},
+        {"FAL_KEY": "k", "LIGHTMETER_SANDBOX": "on"},
+        {"FAL_KEY": "k", "LIGHTMETER_FAL_QUEUE_URL": "http://127.0.0.1:9"},
+        {"REPLICATE_API_TOKEN": "t", "LIGHTMETER_REPLICATE_URL": "http://localhost:9"},
+    ],
+)
+def test_a_played_provider_takes_any_public_address(environment: dict[str, str]) -> None:
+    """Where the sandbox plays, nothing has to come through the internet."""
+    load({**environment, "LIGHTMETER_PUBLIC_URL": "http://lightmeter.example"})
+
+
+@pytest.mark.parametrize(
+    ("public_url", "provider_url", "told"),
+    [
+        (None, "https://queue.fal.run", False),
+        ("https://lightmeter.example", "https://queue.fal.run", True),
+        ("http://127.0.0.1:8080", "https://queue.fal.run", False),
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8090/fal/queue", True),
+        ("http://localhost:8080", "http://[::1]:8090/fal/queue", True),
+        ("https://lightmeter.example", "http://127.0.0.1:8090/fal/queue", False),
+        ("http://lightmeter:8080", "http://sandbox:8090/fal/queue", True),
+    ],
+)
+def test_webhooks_are_asked_for_where_they_get_through(
+    public_url: str | None, provider_url: str, *, told: bool
+) -> None:
+    """A provider elsewhere is not given our loopback, nor one on loopback an address that it does not send to."""
+    assert (public_url if told else None) == webhook_base_url(public_url, provider_url)

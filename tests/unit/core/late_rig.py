@@ -39,8 +39,8 @@ class FakeCheck:
 class LateRig(Rig):
     """The rig with what comes after the end."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *, webhooks_on: bool = False) -> None:
+        super().__init__(webhooks_on=webhooks_on)
         self.work = MemoryWork(self.store, self.clock)
         self.late = LateResults(replace(self.context, work=self.work))
         self.look = late_looks(self.late, self.context)

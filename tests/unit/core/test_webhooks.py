@@ -9,8 +9,9 @@ from service.core.pokes import poke_key
 from service.core.webhooks import Took
 from service.domain.commands import BindProviderId
 from service.domain.failure import ProviderUnavailable, WebhookForged
+from service.domain.limits import poll_with_webhooks_seconds
 from service.domain.records import Attempt, AttemptState, JobState
-from tests.support.fake_provider import QUEUED
+from tests.support.fake_provider import ENDED, QUEUED, RUNNING
 from tests.unit.core.late_rig import UNCLEAR, LateRig
 
 
@@ -169,3 +170,48 @@ async def test_a_database_that_is_away_lets_it_come_again(rig: LateRig) -> None:
     rig.work.broken_count = 1
     assert Took.UNAVAILABLE is await rig.hook(view.attempts[-1], "fal-1")
     assert Took.REPEATED is await rig.hook(view.attempts[-1], "fal-1")
+
+
+@pytest.fixture
+async def hooked() -> AsyncIterator[LateRig]:
+    """A replica whose providers send webhooks."""
+    rig = LateRig(webhooks_on=True)
+    yield rig
+    await rig.close()
+
+
+async def test_a_webhook_ends_a_render_at_once(hooked: LateRig) -> None:
+    """With webhooks on, the provider is asked when one comes, and hardly before."""
+    hooked.fal.last_poll = RUNNING
+    submitted = await hooked.submit()
+    await hooked.until(_posted(hooked))
+    await hooked.clock.run(9.0)
+    assert 1 == len(hooked.fal.polled)
+    hooked.fal.last_poll = ENDED
+    before = hooked.clock.monotonic()
+    await hooked.hook(hooked.attempt(submitted), "fal-1")
+    await hooked.finish()
+    assert JobState.SUCCEEDED is hooked.job(submitted).state
+    assert 2 == len(hooked.fal.polled)
+    assert hooked.clock.monotonic() - before < 1.0
+
+
+async def test_a_webhook_that_is_lost_costs_time_and_nothing_else(hooked: LateRig) -> None:
+    """The slow poll finds what nobody told us."""
+    hooked.fal.polls.append(RUNNING)
+    started = hooked.clock.monotonic()
+    view = await hooked.drawn()
+    assert JobState.SUCCEEDED is view.job.state
+    assert 2 == len(hooked.fal.polled)
+    assert hooked.clock.monotonic() - started <= poll_with_webhooks_seconds * 1.5 + 1
+
+
+async def test_a_hint_that_is_lost_costs_time_and_nothing_else(hooked: LateRig) -> None:
+    """A webhook whose wake-up does not reach the owner is a webhook that was lost."""
+    hooked.fal.polls.append(RUNNING)
+    submitted = await hooked.submit()
+    await hooked.until(_posted(hooked))
+    hooked.store.hints.dropping = True
+    assert Took.BOUND is await hooked.hook(hooked.attempt(submitted), "fal-1")
+    await hooked.finish()
+    assert JobState.SUCCEEDED is hooked.job(submitted).state
