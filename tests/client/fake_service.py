@@ -25,6 +25,7 @@ from lightmeter.v1 import (
     ledger_service_pb2_grpc,
     model_service_pb2_grpc,
     money_pb2,
+    operator_service_pb2_grpc,
 )
 
 
@@ -241,6 +242,16 @@ class FakeLedger(_Service, ledger_service_pb2_grpc.LedgerServiceServicer):
     GetReceipt = _unary("GetReceipt")
 
 
+class FakeOperators(_Service, operator_service_pb2_grpc.OperatorServiceServicer):
+    """OperatorService, scripted."""
+
+    ListAttempts = _unary("ListAttempts")
+    ResolveAttempt = _unary("ResolveAttempt")
+    SetSwitch = _unary("SetSwitch")
+    ListSwitches = _unary("ListSwitches")
+    ListAuditEvents = _unary("ListAuditEvents")
+
+
 def picture_parts(chunk_bytes: int = 200_000, start: int = 0) -> list[pb.DownloadAssetResponse]:
     """A whole download of PICTURE from an offset."""
     asset = job_pb2.Asset(sha256=PICTURE_SHA256, size_bytes=len(PICTURE))
@@ -252,7 +263,7 @@ def picture_parts(chunk_bytes: int = 200_000, start: int = 0) -> list[pb.Downloa
 
 
 class FakeServer:
-    """The three services on a port of the system's choice."""
+    """The services on a port of the system's choice."""
 
     def __init__(self) -> None:
         self.script = Script()
@@ -264,6 +275,9 @@ class FakeServer:
         image_service_pb2_grpc.add_ImageServiceServicer_to_server(FakeImages(self.script), self._server)
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(FakeModels(self.script), self._server)
         ledger_service_pb2_grpc.add_LedgerServiceServicer_to_server(FakeLedger(self.script), self._server)
+        operator_service_pb2_grpc.add_OperatorServiceServicer_to_server(
+            FakeOperators(self.script), self._server
+        )
         port = self._server.add_insecure_port("127.0.0.1:0")
         await self._server.start()
         self.address = f"127.0.0.1:{port}"
