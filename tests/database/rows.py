@@ -11,10 +11,8 @@ Rows = dict[str, list[dict[str, Any]]]
 
 
 _TIMES = ("_micros", "_at", "_hour", "_start", "_until", "send_before")
-_TIMED = (
-    *("at", "before", "after"),  # an audit line, and the budgets in it
-    "fence",  # every run of a takeover raises it, to stop whoever wakes up late
-)
+_TIMED = ("at", "before", "after")
+"""Of an audit line, and of the budgets in it."""
 
 
 def all_rows(url: str) -> Rows:
@@ -22,13 +20,9 @@ def all_rows(url: str) -> Rows:
     engine = Address(url).reader(1)
     try:
         with engine.connect() as connection:
-            return {
+            found = {
                 table.name: [
-                    {
-                        name: value
-                        for name, value in row.items()
-                        if not name.endswith(_TIMES) and name not in _TIMED and not name.startswith("bucket_")
-                    }
+                    {name: value for name, value in row.items() if not _is_of_time(table.name, name)}
                     for row in connection.execute(
                         select(table).order_by(*table.primary_key.columns)
                     ).mappings()
@@ -37,3 +31,15 @@ def all_rows(url: str) -> Rows:
             }
     finally:
         engine.dispose()
+    found["events"].sort(key=lambda row: sorted(row.items(), key=str))
+    return found
+
+
+def _is_of_time(table: str, name: str) -> bool:
+    # The id of an event says when it happened.
+    return (
+        name.endswith(_TIMES)
+        or name in _TIMED
+        or name.startswith("bucket_")
+        or (table, name) == ("events", "id")
+    )

@@ -62,7 +62,11 @@ def _newest(world: World, command: RecordComparison) -> Reconciliation | None:
 
 
 def _says_the_same(before: Reconciliation, found: Reconciliation) -> bool:
-    """Whether nothing happened since: nothing was corrected, and what was billed then is billed now."""
+    """Whether it is the same comparison, run again, or nothing happened since: nothing was corrected, and what was billed then
+    is billed now.
+    """
+    if replace(found, number=before.number, finished_at=before.finished_at) == before:
+        return True
     settled = before.ledger_nanos + before.corrected_nanos
     told = replace(
         found,
