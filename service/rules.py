@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
@@ -15,7 +16,8 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from service.domain import limits
-from service.domain.money import NANOS_MAX, NANOS_PER_USD
+from service.domain.money import NANOS_MAX, NANOS_PER_USD, usd_from_nanos
+from service.domain.storage_price import StoragePrice
 
 PREFIX: Final = "LIGHTMETER_"
 CONFIG_BYTES_MAX: Final = 1024 * 1024
@@ -38,6 +40,12 @@ def sentence(message: str) -> str:
     return message.removeprefix("Value error, ")
 
 
+def _usd_decimal(value: object) -> object:
+    """The same, as a price."""
+    nanos = _usd_nanos(value)
+    return usd_from_nanos(nanos) if isinstance(nanos, int) else nanos
+
+
 def _usd_nanos(value: object) -> object:
     """An exact amount in dollars, as text: YAML would read `0.10` as a binary fraction."""
     text = value if isinstance(value, str) else str(value) if type(value) is int else ""
@@ -49,6 +57,7 @@ def _usd_nanos(value: object) -> object:
     return nanos
 
 
+UsdDecimal = Annotated[Decimal, BeforeValidator(_usd_decimal)]
 UsdNanos = Annotated[int, BeforeValidator(_usd_nanos)]
 LabelKey = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.-]{0,62}$")]
 Project = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
@@ -78,6 +87,23 @@ class BudgetRule(_Strict):
     alert_percents: tuple[Annotated[int, Field(ge=1, le=1000)], ...] = (50, 80, 100)
 
 
+class StorageRule(_Strict):
+    """What keeping pictures costs; by default Cloudflare's price list. Counts only where pictures are in a bucket."""
+
+    gb_month_usd: UsdDecimal = Decimal("0.015")
+    million_writes_usd: UsdDecimal = Decimal("4.50")
+    free_gb_months: Annotated[int, Field(ge=0, le=1_000_000)] = 10
+    free_writes: Annotated[int, Field(ge=0, le=10**12)] = 1_000_000
+
+    @property
+    def price(self) -> StoragePrice:
+        """As a price. Its version says whether it is the published one."""
+        price = StoragePrice(
+            self.gb_month_usd, self.million_writes_usd, Decimal(self.free_gb_months), self.free_writes
+        )
+        return price if price == StoragePrice() else replace(price, version="r2/configured")
+
+
 class Rules(_Strict):
     """What the file says. An absent file is the same as an empty one."""
 
@@ -90,6 +116,8 @@ class Rules(_Strict):
     """Project → labels by which its costs can be summed, from the day on which a key is named."""
     cache_ttl_seconds: Annotated[int, Field(ge=0, le=10 * 365 * 24 * 3600)] = limits.cache_seconds_default
     """How long a picture drawn without a seed answers equal requests."""
+
+    storage: StorageRule = StorageRule()
 
     @model_validator(mode="after")
     def _budgets_differ(self) -> Self:

@@ -81,8 +81,8 @@ def heartbeats(store: Store, lease: Lease, replica_id: str, clock: Clock, log: L
 
     async def beat() -> None:
         started = clock.monotonic()
-        await store.execute(Heartbeat(replica_id))
-        lease.beat(started)
+        ordinal: int = await store.execute(Heartbeat(replica_id))
+        lease.beat(started, ordinal)
 
     return Repeater("heartbeat", heartbeat_seconds, beat, clock, log, failed_seconds=_BEAT_AGAIN_SECONDS)
 

@@ -19,19 +19,25 @@ class Lease:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._ends = float("-inf")
+        self._ordinal: int | None = None
 
     @property
     def ends(self) -> float:
         """Until when (monotonic seconds) this replica acts."""
         return self._ends
 
-    def beat(self, started: float) -> None:
-        """A heartbeat that was begun at this monotonic time is committed."""
+    def beat(self, started: float, ordinal: int = 0) -> None:
+        """A heartbeat that was begun at this monotonic time is committed, and gave this replica its ordinal."""
         self._ends = max(self._ends, started + owner_seconds_max)
+        self._ordinal = ordinal
 
     def holds(self) -> bool:
         """Whether this replica may act now."""
         return self._clock.monotonic() < self._ends
+
+    def leads(self) -> bool:
+        """Whether this replica does what only one of them needs to do: the living one with the smallest ordinal has 0."""
+        return self._ordinal == 0 and self.holds()
 
     async def held(self) -> bool:
         """Wait until it holds. False when it stays away for `lease_wait_seconds_max`: then others have its renders."""
