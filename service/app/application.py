@@ -96,6 +96,7 @@ class Application:
         watch_breakers(metrics, catalog, outside.breakers)
         switches = SwitchBoard(database.oversight, database.hints, clock, get_logger("switches"))
         self._stack.push_async_callback(switches.stop)
+        switches.on_death = self._died
         # Before the doors open: what an operator has stopped must not be taken in by a replica that knows no better.
         await switches.start()
         context = RunContext(

@@ -8,7 +8,7 @@ then. Plans of routes never remember a switch: they are narrowed each time that 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -46,6 +46,8 @@ class SwitchBoard:
         self._switches: dict[_Key, Switch] = {}
         self._begun_count = 0
         self._newest = 0
+        self.on_death: Callable[[str], None] = _unheard
+        """Told its name when it ended by a fault of ours: nobody reads the switches any more."""
         self._task: asyncio.Task[None] | None = None
         self._subscription: HintSubscription | None = None
 
@@ -98,6 +100,7 @@ class SwitchBoard:
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._log.error("duty_ended", duty="switches", error=repr(error), exc_info=error)
+            self.on_death("switches")
 
     # -- what new requests are told
 
@@ -148,6 +151,10 @@ class SwitchBoard:
 
     def _lasts(self, switch: Switch) -> bool:
         return switch.expires_at is None or switch.expires_at > self._clock.now()
+
+
+def _unheard(_name: str) -> None:
+    """Nobody asked to be told."""
 
 
 def _keys_of_all(project: str) -> tuple[_Key, ...]:

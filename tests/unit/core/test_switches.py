@@ -249,3 +249,19 @@ async def test_a_board_may_be_stopped_at_any_time(wall: Wall) -> None:
 
 def _task(work: Any) -> Any:
     return asyncio.get_running_loop().create_task(work)
+
+
+async def test_a_board_that_breaks_says_so(wall: Wall) -> None:
+    """A defect of the reader ends the looking: it is logged, and whoever runs the process is told."""
+    told: list[str] = []
+    wall.board.on_death = told.append
+    await wall.board.start()
+
+    class Broken(MemoryOperators):
+        async def switches(self) -> tuple[Switch, ...]:
+            raise RuntimeError("a defect")
+
+    wall.board._reader = Broken(wall.store, wall.clock)
+    await wall.clock.run(2 * switches_look_seconds)
+    assert ["switches"] == told
+    assert "duty_ended" in wall.log.names()
