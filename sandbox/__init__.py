@@ -9,7 +9,7 @@ Never here: anything imported from ``service`` or ``lightmeter``; anything that 
 unless a host was allowed by name; real money.
 
 Who may come in: ``tests/``, ``benchmarks/`` and the run targets. The service never imports this package; it
-talks to it over HTTP like to the real providers.
+talks to it over HTTP like to the real providers. What can be ordered from it and counted in it: docs/sandbox.md.
 """
 
 from sandbox.options import SandboxOptions

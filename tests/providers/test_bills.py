@@ -113,3 +113,23 @@ async def test_replicates_bills_are_what_has_ended_in_the_span() -> None:
         page.unreadable_count,
     )
     await books.close()
+
+
+async def test_a_bill_of_the_span_may_be_of_a_prediction_from_before_it() -> None:
+    """Predictions are listed by their creation and booked by their end: the list is asked for an hour further
+    back, and left where
+    everything is older still.
+    """
+    more = "https://api.replicate.com/v1/predictions?cursor=1"
+    early = replicate_row(created_at="2025-12-31T23:30:00Z", completed_at="2026-01-01T00:00:02Z")
+    long_ago = replicate_row(id="old", created_at="2025-12-31T22:00:00Z", completed_at="2025-12-31T22:00:09Z")
+    books, transport = replicate({"results": [early], "next": more}, {"results": [long_ago], "next": more})
+    first = await books.bills(NOW, NOW + 60_000_000)
+    assert ("2025-12-31T23:00:00.000000Z", ["p1"], "1") == (
+        transport.asked[0].url.params["created_after"],
+        [bill.provider_id for bill in first.bills],
+        first.next_page,
+    )
+    second = await books.bills(NOW, NOW + 60_000_000, first.next_page)
+    assert ((), None) == (second.bills, second.next_page)
+    await books.close()

@@ -262,3 +262,18 @@ async def test_fal_is_asked_beyond_the_span_and_for_payloads() -> None:
     )
     assert ("2025-12-31T23:58:00.000000Z", "2026-01-01T02:02:00.000000Z") == (params["start"], params["end"])
     await books.close()
+
+
+async def test_the_last_page_may_name_a_cursor_all_the_same() -> None:
+    """`has_more` false is the end, whatever stands beside it."""
+    books, transport = fal({"items": [fal_row()], "has_more": False, "next_cursor": "again"})
+    scan = await books.find(search())
+    assert (1, True, 1) == (len(scan.matches), scan.complete, len(transport.asked))
+    await books.close()
+
+
+async def test_a_version_that_was_remapped_is_still_the_model() -> None:
+    """Replicate may run another version than the one asked for: the name decides."""
+    books, _ = replicate({"results": [replicate_row(model="stability-ai/sdxl", version="d-5")], "next": None})
+    assert ["p1"] == [one.provider_id for one in (await books.find(search(SDXL))).matches]
+    await books.close()
