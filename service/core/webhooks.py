@@ -114,8 +114,6 @@ class Webhooks:
         if view is None or view.render is None or attempt is None:
             self._log.info("webhook_unknown", provider=provider, request=notice.provider_id)
             return Took.UNKNOWN
-        if attempt.is_ended and attempt.result is not None:
-            return Took.REPEATED
         render, newest, known_before = view.render, view.attempts[-1], attempt.provider_id
         if not _is_bound(attempt, notice):
             bound = await self._bind(attempt, notice)
@@ -123,6 +121,8 @@ class Webhooks:
             if attempt.provider_id is None:
                 self._log.error("webhook_id_taken", attempt=attempt.id, request=notice.provider_id)
                 return Took.UNKNOWN
+        if attempt.is_ended and attempt.result is not None:
+            return Took.REPEATED
         if render.state in RENDER_FINAL:
             self._late.begin(attempt)
             return Took.LATE

@@ -120,6 +120,15 @@ async def test_a_webhook_after_the_end_is_a_repetition(rig: LateRig) -> None:
     assert 1 == rig.took(Took.REPEATED)
 
 
+async def test_an_alias_is_kept_after_the_end_too(rig: LateRig) -> None:
+    """The bill may come under the other id: it is bound whenever it is told, and nothing else changes."""
+    view = await rig.drawn()
+    attempt = view.attempts[-1]
+    assert Took.REPEATED is await rig.hook(attempt, "try-2", "fal-1")
+    assert attempt.id == rig.store.tables.provider_ids["fal", "try-2"].attempt_id
+    assert view.job == rig.store.tables.jobs[view.job.id]
+
+
 async def test_what_nobody_knows_is_counted_and_binds_nothing(rig: LateRig) -> None:
     """A token of no attempt, of another form, or of another provider writes nothing."""
     view = await rig.drawn()
