@@ -40,6 +40,8 @@ _OPEN = frozenset({AttemptState.DISPATCHING, AttemptState.UNKNOWN})
 _PAUSE_GROWTH = 1.5
 _MICROS = MICROS_PER_SECOND
 _NEVER = 2**62
+_CLOCKS_MICROS = 2 * MICROS_PER_SECOND
+"""How far our clock may be ahead of the database's, which judges: a judgement that comes too early is refused."""
 
 NEVER_ARRIVED = Failure(
     Reason.DISPATCH_UNCONFIRMED,
@@ -103,7 +105,7 @@ class Seeker:
     def _quest(self, attempt: Attempt, route: Route) -> _Quest:
         records = self._context.records.get(attempt.provider) if attempt.input_digest else None
         sent_before = attempt.send_before or 0
-        doubted = doubted_from(sent_before)
+        doubted = doubted_from(sent_before) + _CLOCKS_MICROS
         now = self._context.clock.now()
         if records is None:
             # Nothing can be looked for: what comes by itself until then is all that will be known.

@@ -178,6 +178,8 @@ class FakeRecords:
         self._provider = provider
         self._absence = absence
         self.away = 0
+        self.faults: deque[Exception] = deque()
+        """What the next readings raise."""
         self.incomplete = 0
         self.others: tuple[str, ...] = ()
         """Ids that may be the request in another spelling."""
@@ -194,6 +196,8 @@ class FakeRecords:
         await asyncio.sleep(0)
         clock = self._provider.clock
         self.searched.append(clock.monotonic())
+        if self.faults:
+            raise self.faults.popleft()
         if self.away:
             self.away -= 1
             raise ProviderUnavailable("502")

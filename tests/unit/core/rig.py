@@ -19,6 +19,7 @@ from service.core.runner import Runner
 from service.core.submit import Submissions, SubmitRules
 from service.core.switches import SwitchBoard
 from service.core.watch import Watches
+from service.domain.catalog import Catalog
 from service.domain.drawing import Drawing
 from service.domain.failure import Failure
 from service.domain.records import Attempt, Job, Render
@@ -100,28 +101,49 @@ class Rig(Sight):
     """Everything that the use cases need, ready to be told what goes wrong."""
 
     def __init__(
-        self, *, rules: SubmitRules | None = None, lease: Lease | None = None, webhooks_on: bool = False
+        self,
+        *,
+        rules: SubmitRules | None = None,
+        lease: Lease | None = None,
+        webhooks_on: bool = False,
+        replica_id: str = "replica-1",
+        beside: "Rig | None" = None,
     ) -> None:
+        """`beside` another one: a second replica on the same store, clock and providers."""
         super().__init__()
         self.dice = SeededDice(3, self.clock)
-        self.jobs = MemoryReader(self.store, self.clock)
         self.fal = FakeProvider("fal", self.clock)
         self.replicate = FakeProvider("replicate", self.clock)
+        self.blobs = FakeBlobs()
+        self.downloads = FakeDownloads()
+        if beside is not None:
+            self.clock, self.store, self.dice = beside.clock, beside.store, beside.dice
+            self.fal, self.replicate = beside.fal, beside.replicate
+            self.blobs, self.downloads = beside.blobs, beside.downloads
         self.records = {
             "fal": FakeRecords(self.fal, FAL_ABSENCE),
             "replicate": FakeRecords(self.replicate, REPLICATE_ABSENCE),
         }
+        self.replica_id = replica_id
+        self.jobs = MemoryReader(self.store, self.clock)
         self.lease = lease or LongLease(self.clock)
         self.superseded: list[Attempt] = []
-        self.blobs = FakeBlobs()
         self.pictures = FakePictures()
-        self.downloads = FakeDownloads()
         self.feed = LogFeed()
         self.log = FakeLog()
         self.metrics = Metrics(CollectorRegistry())
         self.operators = MemoryOperators(self.store, self.clock)
         self.switches = SwitchBoard(self.operators, self.store.hints, self.clock, self.log)
-        self.context = RunContext(
+        self.context = self._context(webhooks_on=webhooks_on)
+        self.gate: asyncio.Event | None = None
+        """When set, renders begin to run only after it."""
+        self._run = RenderRun(self.context).run
+        self.runner = Runner(self._begun, self.log)
+        self.watches = Watches(self.jobs, self.store.hints, self.feed, self.clock, self.metrics)
+        self.submissions = self._submissions(rules or SubmitRules())
+
+    def _context(self, *, webhooks_on: bool) -> RunContext:
+        return RunContext(
             store=self.store,
             jobs=self.jobs,
             work=self.jobs,
@@ -143,12 +165,9 @@ class Rig(Sight):
             metrics=self.metrics,
             tag=lambda fingerprint: f"tag of {len(fingerprint)}",
         )
-        self.gate: asyncio.Event | None = None
-        """When set, renders begin to run only after it."""
-        self._run = RenderRun(self.context).run
-        self.runner = Runner(self._begun, self.log)
-        self.watches = Watches(self.jobs, self.store.hints, self.feed, self.clock, self.metrics)
-        self.submissions = Submissions(
+
+    def _submissions(self, rules: SubmitRules) -> Submissions:
+        return Submissions(
             store=self.store,
             jobs=self.jobs,
             preparer=Preparer(CATALOG),
@@ -158,8 +177,8 @@ class Rig(Sight):
             runner=self.runner,
             dice=self.dice,
             metrics=self.metrics,
-            replica_id="replica-1",
-            rules=rules or SubmitRules(),
+            replica_id=self.replica_id,
+            rules=rules,
         )
 
     def _fetched_aside(self, attempt: Attempt) -> bool:
@@ -198,15 +217,15 @@ class Rig(Sight):
             assert self.clock.monotonic() < ends, "the render did not end in time"
         self.check()
 
-    def recovery(self, replica_id: str = "replica-1") -> Recovery:
+    def recovery(self, catalog: Catalog = CATALOG) -> Recovery:
         """What finds renders that nobody works on."""
         return Recovery(
             store=self.store,
             jobs=self.jobs,
             work=self.jobs,
             runner=self.runner,
-            catalog=CATALOG,
-            replica_id=replica_id,
+            catalog=catalog,
+            replica_id=self.replica_id,
             clock=self.clock,
             log=self.log,
             metrics=self.metrics,

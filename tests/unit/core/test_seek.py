@@ -1,0 +1,421 @@
+"""What was perhaps sent: found in the provider's list, proven absent, or given up; and never sent again on a guess."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+
+import pytest
+
+from service.core.pokes import poke_key
+from service.core.requests import Submitted
+from service.domain import commands as c
+from service.domain.errors import Reason
+from service.domain.exchange import Unclear
+from service.domain.failure import Failure, Fault, ProviderUnavailable, RetryAdvice
+from service.domain.limits import search_seconds_max
+from service.domain.records import AttemptState, JobState
+from tests.support.clock import settle
+from tests.support.fake_provider import FakeProvider, FakeRecords, ReplyLost
+from tests.unit.core.rig import CATALOG, MODEL, PRICE, Rig
+
+NOT_ACCEPTED = Unclear("timeout", "no answer")
+LOST = ReplyLost("timeout", "no answer")
+REFUSED = Failure(Reason.ROUTES_UNAVAILABLE, "too many requests", Fault.PROVIDER, RetryAdvice.FREE)
+POSTED = ("POST", PRICE, "BILLED_UNITS")
+VOID = ("VOID", 0, "NONE")
+
+
+@dataclass
+class Sending:
+    """A replica whose POST hangs; as good as dead until it is let go."""
+
+    rig: Rig
+    answer: asyncio.Event
+
+    async def close(self) -> None:
+        """Let it say its word, and end it."""
+        self.answer.set()
+        await self.rig.runner.stop()
+
+
+class Scene(Rig):
+    """The replica that takes over, and those that hang."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hanging: list[Sending] = []
+
+
+@pytest.fixture
+async def rig() -> AsyncIterator[Scene]:
+    scene = Scene()
+    yield scene
+    for one in scene.hanging:
+        await one.close()
+    await scene.runner.stop()
+
+
+@pytest.fixture(params=["fal", "replicate"])
+def name(request: pytest.FixtureRequest) -> str:
+    """Either provider."""
+    return str(request.param)
+
+
+def of(rig: Rig, name: str) -> tuple[FakeProvider, FakeRecords]:
+    return {"fal": rig.fal, "replicate": rig.replicate}[name], rig.records[name]
+
+
+async def asked(rig: Rig, name: str, prompt: str = "a lighthouse", *, seed: int | None = None) -> Submitted:
+    """A request to this provider alone."""
+    return await rig.submit(prompt, pin_provider=name, drawing={"seed": seed})
+
+
+def run_seconds(name: str) -> float:
+    """How long a request may wait and run at the provider."""
+    route = next(one for one in CATALOG.models[MODEL].routes if one.provider == name)
+    return route.start_timeout_seconds + route.run_seconds_max
+
+
+# -- found
+
+
+async def test_an_accepted_request_whose_answer_was_lost_is_found_and_followed(rig: Rig, name: str) -> None:
+    """One POST, one charge, and the caller gets the picture within seconds; meanwhile the job shows CONFIRMING."""
+    provider, _ = of(rig, name)
+    provider.dispatches.append(LOST)
+    submitted = await asked(rig, name)
+    await settle()
+    assert AttemptState.UNKNOWN is rig.attempt(submitted).state
+    started = rig.clock.monotonic()
+    await rig.finish()
+    assert (JobState.SUCCEEDED, 1) == (rig.job(submitted).state, len(provider.posted))
+    assert ("unheard", POSTED) == (rig.attempt(submitted).provider_id, rig.kinds(rig.attempt(submitted))[-1])
+    assert ["SEARCH"] == [row.source for row in rig.store.tables.provider_ids.values()]
+    assert rig.clock.monotonic() - started < 10
+
+
+async def test_a_request_that_is_listed_late_is_found_late(rig: Rig, name: str) -> None:
+    """Still queued, or the list is behind: silence before its time proves nothing."""
+    provider, _ = of(rig, name)
+    late = 100.0 if name == "replicate" else run_seconds(name) + 600
+    provider.dispatches.append(replace(LOST, listed_after_seconds=late))
+    submitted = await asked(rig, name)
+    await rig.finish()
+    assert (JobState.SUCCEEDED, 1) == (rig.job(submitted).state, len(provider.posted))
+
+
+async def test_a_list_that_is_away_is_asked_again(rig: Rig, name: str) -> None:
+    """And ever more rarely, at least once a minute or so."""
+    provider, records = of(rig, name)
+    provider.dispatches.append(LOST)
+    records.away = 12
+    submitted = await asked(rig, name)
+    await rig.finish()
+    assert (JobState.SUCCEEDED, 13) == (rig.job(submitted).state, len(records.searched))
+    pauses = [after - before for before, after in zip(records.searched, records.searched[1:], strict=False)]
+    assert pauses[0] < 10 < pauses[-1] <= search_seconds_max * 1.5
+
+
+async def test_a_webhook_binds_before_the_search_does(rig: Rig, name: str) -> None:
+    """The poke wakes the seeker, which reads the row again and follows at once."""
+    provider, records = of(rig, name)
+    provider.dispatches.append(NOT_ACCEPTED)
+    records.away = 999
+    submitted = await asked(rig, name)
+    await rig.clock.run(60)
+    attempt = rig.attempt(submitted)
+    rig.store.run(c.BindProviderId(attempt.id, name, "told", source="WEBHOOK"))
+    rig.store.hints.publish((poke_key(attempt.render_id),))
+    bound_at = rig.clock.monotonic()
+    await rig.finish()
+    assert (JobState.SUCCEEDED, "told") == (rig.job(submitted).state, rig.attempt(submitted).provider_id)
+    assert rig.clock.monotonic() - bound_at < 1
+
+
+async def test_an_id_that_was_bound_without_a_hint_is_seen(rig: Rig, name: str) -> None:
+    """Rows are the truth: losing every hint only costs time."""
+    rig.store.hints.dropping = True
+    provider, records = of(rig, name)
+    provider.dispatches.append(NOT_ACCEPTED)
+    records.away = 999
+    submitted = await asked(rig, name)
+    await rig.clock.run(60)
+    rig.store.run(c.BindProviderId(rig.attempt(submitted).id, name, "told", source="WEBHOOK"))
+    await rig.finish()
+    assert JobState.SUCCEEDED is rig.job(submitted).state
+
+
+# -- absent
+
+
+async def test_what_never_arrived_at_replicate_is_sent_once_more(rig: Rig) -> None:
+    """After two whole readings 30 s apart, the first no sooner than 120 s after the last moment of sending; the first attempt
+    costs nothing.
+    """
+    rig.replicate.dispatches.append(NOT_ACCEPTED)
+    started = rig.clock.monotonic()
+    submitted = await asked(rig, "replicate")
+    await rig.finish()
+    view = rig.view(submitted)
+    assert (JobState.SUCCEEDED, 2, 2) == (view.job.state, len(rig.replicate.posted), len(view.attempts))
+    assert (VOID, POSTED) == tuple(rig.kinds(attempt)[-1] for attempt in view.attempts)
+    assert view.attempts[0].token != view.attempts[1].token
+    assert 120 + 30 <= rig.clock.monotonic() - started < 200
+
+
+async def test_what_never_arrived_at_fal_is_never_sent_again(rig: Rig) -> None:
+    """Its list shows what has started: absence counts after start timeout, run limit and a quarter of an hour; then the job
+    fails for nothing, and no other route is asked.
+    """
+    rig.fal.dispatches.append(NOT_ACCEPTED)
+    started = rig.clock.monotonic()
+    submitted = await rig.submit()
+    await rig.finish()
+    view = rig.view(submitted)
+    assert (Reason.DISPATCH_UNCONFIRMED, RetryAdvice.FREE) == (
+        rig.failure(view).reason,
+        rig.failure(view).retry_advice,
+    )
+    assert (1, 0, VOID) == (len(rig.fal.posted), len(rig.replicate.posted), rig.kinds(view.attempts[0])[-1])
+    assert rig.clock.monotonic() - started > run_seconds("fal") + 900
+
+
+@pytest.mark.parametrize("hindrance", ["incomplete", "others"])
+async def test_a_list_that_may_hide_it_proves_nothing(rig: Rig, hindrance: str, name: str) -> None:
+    """Read in part only, or with a request in it that may be ours in another spelling: given up at the horizon, in doubt."""
+    provider, records = of(rig, name)
+    provider.dispatches.append(NOT_ACCEPTED)
+    if hindrance == "incomplete":
+        records.incomplete = 9_999
+    else:
+        records.others = ("a stranger",)
+    submitted = await asked(rig, name)
+    await rig.finish()
+    view = rig.view(submitted)
+    assert Reason.DISPATCH_UNCONFIRMED is rig.failure(view).reason
+    assert (1, ("POST", PRICE, "UNCONFIRMED")) == (len(provider.posted), rig.kinds(view.attempts[0])[-1])
+
+
+async def test_a_list_that_stays_away_ends_in_doubt(rig: Rig, name: str) -> None:
+    """At Replicate after 50 minutes, when the list may have lost what it had; never sent again."""
+    provider, records = of(rig, name)
+    provider.dispatches.append(NOT_ACCEPTED)
+    records.away = 99_999
+    started = rig.clock.monotonic()
+    submitted = await asked(rig, name)
+    await rig.finish()
+    assert ("POST", PRICE, "UNCONFIRMED") == rig.kinds(rig.attempt(submitted))[-1]
+    assert 1 == len(provider.posted)
+    if name == "replicate":
+        assert 3_000 <= rig.clock.monotonic() - started < 3_100
+
+
+async def test_a_match_between_two_empty_readings_begins_the_count_anew(rig: Rig) -> None:
+    """Two in a row are wanted."""
+    rig.replicate.dispatches.append(NOT_ACCEPTED)
+    submitted = await asked(rig, "replicate")
+    records = rig.records["replicate"]
+    await rig.clock.run(130)
+    assert 1 == len([at for at in records.searched if at >= 1_000.0 + 125])
+    records.others = ("a stranger",)
+    await rig.clock.run(30)
+    records.others = ()
+    await rig.clock.run(15)
+    assert AttemptState.UNKNOWN is rig.view(submitted).attempts[0].state
+    await rig.clock.run(60)
+    assert AttemptState.REJECTED is rig.view(submitted).attempts[0].state
+    await rig.finish()
+
+
+async def test_an_id_that_comes_with_the_last_reading_wins(rig: Rig) -> None:
+    """Whoever commits first: a bound id makes the proof of absence fail."""
+    rig.replicate.dispatches.append(NOT_ACCEPTED)
+    submitted = await asked(rig, "replicate")
+
+    def before(command: c.Command) -> None:
+        if isinstance(command, c.ResolveAbsent):
+            rig.store.before = lambda _: None
+            rig.store.run(c.BindProviderId(command.attempt_id, "replicate", "late", source="WEBHOOK"))
+
+    rig.store.before = before
+    await rig.finish()
+    assert (JobState.SUCCEEDED, 1) == (rig.job(submitted).state, len(rig.replicate.posted))
+
+
+# -- equal requests
+
+
+async def twins(rig: Rig, name: str, answers: tuple[Unclear, Unclear]) -> tuple[Submitted, Submitted]:
+    """Two projects ask for the same seed at the same time."""
+    provider, _ = of(rig, name)
+    provider.dispatches.extend(answers)
+    first = await rig.submit(pin_provider=name, drawing={"seed": 7})
+    await rig.clock.run(1)
+    second = await rig.submit(pin_provider=name, drawing={"seed": 7}, project="research")
+    return first, second
+
+
+async def test_two_equal_requests_that_arrived_are_told_apart_by_time(rig: Rig, name: str) -> None:
+    """As many as attempts without an id: the older request belongs to the older attempt."""
+    first, second = await twins(
+        rig, name, (replace(LOST, provider_id="older"), replace(LOST, provider_id="newer"))
+    )
+    await rig.finish()
+    assert ("older", "newer") == (rig.attempt(first).provider_id, rig.attempt(second).provider_id)
+    assert {JobState.SUCCEEDED} == {rig.job(one).state for one in (first, second)}
+
+
+async def test_one_of_two_equal_requests_is_given_to_nobody(rig: Rig, name: str) -> None:
+    """Whose it is can't be known: both end in doubt, and neither is sent again."""
+    first, second = await twins(rig, name, (LOST, NOT_ACCEPTED))
+    await rig.finish()
+    for one in (first, second):
+        assert (None, ("POST", PRICE, "UNCONFIRMED")) == (
+            rig.attempt(one).provider_id,
+            rig.kinds(rig.attempt(one))[-1],
+        )
+    assert 2 == len(of(rig, name)[0].posted)
+
+
+async def test_equal_requests_with_seeds_of_ours_are_never_mistaken(rig: Rig, name: str) -> None:
+    """Where the caller gave no seed, each attempt has its own: one arrived, and one did not."""
+    provider, _ = of(rig, name)
+    provider.dispatches.extend([LOST, NOT_ACCEPTED])
+    first = await rig.submit(pin_provider=name)
+    second = await rig.submit(pin_provider=name, project="research")
+    await rig.finish()
+    assert (JobState.SUCCEEDED, "unheard") == (rig.job(first).state, rig.attempt(first).provider_id)
+    assert AttemptState.REJECTED is rig.view(second).attempts[0].state
+
+
+async def test_an_id_of_another_attempt_is_not_taken(rig: Rig, name: str) -> None:
+    """An equal request that went well is in the list too: it belongs to its own attempt."""
+    provider, _ = of(rig, name)
+    await rig.submit(pin_provider=name, drawing={"seed": 7}, project="research")
+    await settle()
+    provider.dispatches.append(NOT_ACCEPTED)
+    submitted = await asked(rig, name, seed=7)
+    await rig.finish()
+    assert AttemptState.REJECTED is rig.view(submitted).attempts[0].state
+    assert VOID == rig.kinds(rig.view(submitted).attempts[0])[-1]
+
+
+# -- whoever takes over
+
+
+async def taken_over(rig: Scene, name: str, *, arrived: bool, seed: int = 4) -> Submitted:
+    """A render whose sender died under its POST."""
+    rig.gate = asyncio.Event()
+    submitted = await rig.submit(pin_provider=name, drawing={"seed": seed})
+    await rig.runner.stop()
+    rig.gate.set()
+    attempt, render = rig.attempt(submitted), rig.render(submitted)
+    provider, _ = of(rig, name)
+    sender = Rig(beside=rig)
+    provider.held_back = asyncio.Event()
+    rig.hanging.append(Sending(sender, provider.held_back))
+    await sender.runner.start()
+    sender.runner.begin(rig.view(submitted))
+    await settle()
+    assert AttemptState.DISPATCHING is rig.attempt(submitted).state
+    provider.held_back = None
+    if arrived:
+        provider.arrive(provider.posted[0], "unheard")
+    assert attempt.id == rig.attempt(submitted).id
+    rig.store.run(c.TakeOver(((render.id, render.fence),), "replica-1"))
+    await rig.runner.start()
+    rig.runner.begin(rig.view(submitted))
+    return submitted
+
+
+@pytest.mark.parametrize("arrived", [True, False])
+async def test_a_taken_over_dispatch_is_resolved_like_the_senders_own(
+    rig: Scene, name: str, arrived: bool
+) -> None:
+    """Found in seconds if it arrived; else proven absent in its time. The one who died never says a word."""
+    submitted = await taken_over(rig, name, arrived=arrived)
+    provider, _ = of(rig, name)
+    started = rig.clock.monotonic()
+    await rig.clock.run(5)
+    if arrived:
+        assert "unheard" == rig.attempt(submitted).provider_id
+    await rig.finish()
+    again = not arrived and name == "replicate"
+    assert (JobState.SUCCEEDED if arrived or again else JobState.FAILED) is rig.job(submitted).state
+    assert (2 if again else 1) == len(provider.posted)
+    if not arrived:
+        assert rig.clock.monotonic() - started > 120
+
+
+async def test_nobody_doubts_a_dispatch_before_its_post_must_have_ended(rig: Scene, name: str) -> None:
+    """The window of 5 s, the POST's 30 s and 30 s more: until then it is DISPATCHING, whoever owns it."""
+    submitted = await taken_over(rig, name, arrived=False)
+    await rig.clock.run(64)
+    assert AttemptState.DISPATCHING is rig.attempt(submitted).state
+    await rig.clock.run(10)
+    assert AttemptState.UNKNOWN is rig.attempt(submitted).state
+    await rig.runner.stop()
+
+
+async def test_the_senders_late_word_that_nothing_was_sent_is_believed(rig: Scene, name: str) -> None:
+    """Before anybody doubted, the attempt is sent by its new owner; afterwards it is refused, and goes on as that."""
+    submitted = await taken_over(rig, name, arrived=False)
+    provider, _ = of(rig, name)
+    rig.store.run(c.NotSent(rig.attempt(submitted).id))
+    await rig.finish()
+    assert (JobState.SUCCEEDED, 2) == (rig.job(submitted).state, len(provider.posted))
+    assert 1 == len(rig.view(submitted).attempts)
+
+
+async def test_the_senders_late_refusal_is_believed(rig: Scene) -> None:
+    """It costs nothing."""
+    submitted = await taken_over(rig, "fal", arrived=False)
+    await rig.clock.run(80)
+    rig.store.run(c.Reject(rig.attempt(submitted).id, REFUSED))
+    await rig.finish()
+    assert (JobState.FAILED, VOID) == (rig.job(submitted).state, rig.kinds(rig.attempt(submitted))[-1])
+
+
+async def test_whoever_takes_over_late_still_looks(rig: Rig) -> None:
+    """After a long outage of ours the horizon has passed: what arrived is there to be found all the same."""
+    rig.gate = asyncio.Event()
+    submitted = await rig.submit(pin_provider="replicate")
+    render = rig.render(submitted)
+    rig.replicate.dispatches.append(LOST)
+    await rig.runner.stop()
+    rig.gate.set()
+    rig.records["replicate"].away = 999
+    await rig.runner.start()
+    rig.runner.begin(rig.view(submitted))
+    await settle()
+    await rig.runner.stop()
+    rig.clock.advance(4_000)
+    rig.records["replicate"].away = 2
+    rig.store.run(c.TakeOver(((render.id, rig.render(submitted).fence),), "replica-1"))
+    await rig.runner.start()
+    rig.runner.begin(rig.view(submitted))
+    await rig.finish()
+    assert (JobState.SUCCEEDED, 1) == (rig.job(submitted).state, len(rig.replicate.posted))
+
+
+async def test_an_owner_that_lost_its_render_stops_searching(rig: Rig, name: str) -> None:
+    """It resolves nothing any more."""
+    provider, records = of(rig, name)
+    provider.dispatches.append(NOT_ACCEPTED)
+    records.away = 999
+    submitted = await asked(rig, name)
+    await rig.clock.run(10)
+    render = rig.render(submitted)
+    rig.store.run(c.TakeOver(((render.id, render.fence),), "replica-1"))
+    await rig.clock.run(120)
+    assert (0, AttemptState.UNKNOWN) == (rig.runner.running_count, rig.attempt(submitted).state)
+
+
+async def test_a_pause_that_the_list_asks_for_is_kept(rig: Rig) -> None:
+    """A 429 with Retry-After is not asked again before."""
+    provider, records = of(rig, "replicate")
+    provider.dispatches.append(LOST)
+    records.faults.append(ProviderUnavailable("429", retry_after_seconds=30.0))
+    await asked(rig, "replicate")
+    await rig.finish()
+    assert records.searched[1] - records.searched[0] >= 30.0
