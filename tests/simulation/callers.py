@@ -71,15 +71,16 @@ class Callers:
         """What callers noticed by themselves: (sentence, job)."""
         self.refused: dict[str, int] = {}
 
-    async def load(self, count: int, seconds: float) -> None:
-        """Let so many callers come within the time, and wait for the last to go."""
+    async def load(self, count: int, seconds: float) -> list[BaseException]:
+        """Let so many callers come within the time, and wait for the last to go. Answers what none of them expected."""
         chance = self._random
         prompts = [f"a lighthouse {n}" for n in range(max(2, count // 3))]
         tasks = []
         for number in range(count):
             script = self._script(number, chance.choice(prompts), chance.uniform(0.0, seconds))
             tasks.append(self._loop.create_task(script, name=f"caller {number}"))
-        await asyncio.gather(*tasks)
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+        return [one for one in ended if one is not None]
 
     def _submission(self, number: int, prompt: str) -> Submission:
         chance = self._random

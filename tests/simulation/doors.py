@@ -115,7 +115,7 @@ class ProviderDoor:
         mishaps, weather, random = self._mishaps, self._mishaps.weather, self._mishaps.random
         there, back = random.uniform(0.01, 0.1), random.uniform(0.01, 0.1)
         if mishaps.happens(weather.refused):
-            return await self._gate.call("POST.refused", lambda: _refusal(random.randrange(6)), there=there)
+            return await self._gate.call("POST.refused", lambda: refusal(random.randrange(6)), there=there)
         patience = random.choice((0.5, 5.0, dispatch_post_seconds_max))
         if mishaps.happens(weather.post_lost):
             await self._gate.silence(patience)
@@ -128,7 +128,12 @@ class ProviderDoor:
             await self._gate.silence(patience if lost else dispatch_post_seconds_max)
             return Unclear(random.choice(("timeout", "http_502", "broken")), "no usable answer")
 
+        began = self._loop.time()
+
         def accept() -> DispatchAnswer:
+            if self._loop.time() - began > dispatch_post_seconds_max:
+                # The process stood still before the first byte had left; its own deadline fires first when it goes on.
+                return Unclear("timeout", "no answer in time")
             return Accepted(self._cloud.accept(order).provider_id)
 
         return await self._gate.call("POST", accept, there=there, back=back)
@@ -186,7 +191,8 @@ class ProviderDoor:
         """Nothing to free."""
 
 
-def _refusal(kind: int) -> Refused:
+def refusal(kind: int) -> Refused:
+    """One of the ways in which a provider refuses."""
     failure = Failure(Reason.RATE_LIMITED, "refused", Fault.PROVIDER, RetryAdvice.FREE)
     match kind:
         case 0 | 1:

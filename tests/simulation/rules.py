@@ -68,9 +68,11 @@ class Rules:
         self._slack: dict[tuple[str, int], int] = defaultdict(int)
         """What later corrections added to a post that was below its hold: the one thing that may pass a limit."""
 
-    def look(self, command: c.Command, change: Change) -> Iterator[tuple[str, str]]:
+    def look(self, who: str, command: c.Command, change: Change) -> Iterator[tuple[str, str]]:
         """(what is broken, key of the row) for each rule that this commit breaks."""
         rows, lines = change.rows, change.lines
+        if isinstance(command, c.Fenced):
+            yield from self._owned(who, command, rows)
         for _, old, new in rows.get("renders", ()):
             yield from self._render(old, new, command)
         for _, old, new in rows.get("attempts", ()):
@@ -86,6 +88,13 @@ class Rules:
         yield from self._limits(rows, lines, command)
 
     # -- states
+
+    def _owned(self, who: str, command: c.Fenced, rows: dict[str, Any]) -> Iterator[tuple[str, str]]:
+        """Only the owner of a render acts for it."""
+        found = next((old for key, old, _ in rows.get("renders", ()) if key == command.render_id), None)
+        render = found or self._tables.renders.get(command.render_id)
+        if rows and render is not None and (render.owner, render.fence) != (who, command.fence):
+            yield f"{who} acted for a render of {render.owner}", command.render_id
 
     def _render(self, old: Render | None, new: Render, command: c.Command) -> Iterator[tuple[str, str]]:
         key = (new.scope, new.fingerprint)

@@ -15,13 +15,14 @@ from service.catalog.loader import load_catalog
 from service.core.prepare import Preparer
 from service.domain import commands as c
 from service.domain.catalog import Catalog
+from service.domain.limits import dispatch_post_seconds_max, unknown_grace_seconds
 from service.domain.records import Period
 from service.metrics import Metrics
 from tests.simulation.callers import Callers, Gone
 from tests.simulation.closing import account
 from tests.simulation.cloud import Asked, Cloud, facts
 from tests.simulation.database import Database
-from tests.simulation.doors import WorldClock
+from tests.simulation.doors import WorldClock, micros
 from tests.simulation.loop import Life, Process, Stuck, VirtualLoop
 from tests.simulation.mishaps import Mishaps
 from tests.simulation.replica import Replica, Surroundings
@@ -139,7 +140,7 @@ class Simulation:
     def committed(self, who: str, command: c.Command, outcome: Any, change: Change) -> None:
         """A command was carried out: the rules look at it."""
         self.report.commits += 1
-        for sentence, key in self._rules.look(command, change):
+        for sentence, key in self._rules.look(who, command, change):
             self.broken(f"{sentence} ({type(command).__name__} of {who})", key)
         for event in change.lines.get("events", ()):
             self.report.seen[event.kind] = self.report.seen.get(event.kind, 0) + 1
@@ -173,6 +174,9 @@ class Simulation:
         if attempt is None:
             self.broken(f"{name} was sent a request without an attempt", asked.token)
             return
+        last = (attempt.send_before or 0) + int((dispatch_post_seconds_max + unknown_grace_seconds) * 1_000_000)
+        if micros(asked.received_at) > last:
+            self.broken(f"{asked.provider_id} was sent when nobody expected it any more", attempt.id)
         mates = {one.token for one in self._database.tables.kept.attempts_of(attempt.render_id)}
         by_hand = any(
             event.kind == "RESOLVED_BY_HAND" and event.render_id == attempt.render_id
@@ -291,7 +295,8 @@ class Simulation:
         load = self._loop.create_task(self._callers.load(self._jobs, _LOAD_SECONDS), name="load")
         await asyncio.wait([load, self._stop_early], return_when=asyncio.FIRST_COMPLETED)
         if load.done() and not self._stop_early.done():
-            load.result()
+            for error in load.result():
+                self.broken(f"a caller was told what nobody should be told: {error!r}")
             await self._rest(chance.uniform(0.0, 90.0))
         await self._quiet()
 
