@@ -61,7 +61,8 @@ class SwitchBoard:
         except BaseException:
             self._subscription.close()
             raise
-        self._task = asyncio.get_running_loop().create_task(self._look(self._subscription), name="switches")
+        loop = asyncio.get_running_loop()
+        self._task = loop.create_task(self._look(self._subscription), name="switches")
         self._task.add_done_callback(self._ended)
 
     async def stop(self) -> None:
