@@ -17,6 +17,7 @@ from service.domain.exchange import WebhookNotice
 from service.domain.failure import ProviderUnavailable, WebhookForged
 from service.providers.fal_webhooks import FalWebhooks
 from service.providers.replicate_webhooks import ReplicateWebhooks, secret_of
+from service.providers.webhook_keys import KeptKeys
 from tests.providers.books_rig import fal_books
 from tests.providers.internet import Internet
 from tests.support.clock import FakeClock
@@ -211,3 +212,21 @@ async def test_a_secret_that_is_none_verifies_nothing(key: Any) -> None:
         await check.check(*standard(f"v1,{empty}", b""))
     assert secret_of(key) is None
     await check.close()
+
+
+async def test_who_holds_older_keys_gets_the_newer_ones_that_are_there() -> None:
+    """Fetched meanwhile by another check, they cost nothing and wait for no pace."""
+    clock = at(FAL_TIME)
+    fetched: list[int] = []
+
+    async def fetch() -> str:
+        fetched.append(1)
+        return f"keys {len(fetched)}"
+
+    kept = KeptKeys("fal", clock, fetch)
+    old = await kept.current()
+    assert await kept.newer(old) is None
+    clock.advance(61)
+    assert ["keys 2", "keys 2"] == [await kept.newer(old), await kept.newer(old)]
+    assert "keys 2" == await kept.current()
+    assert 2 == len(fetched)
