@@ -15,6 +15,7 @@ from service.core.late import LateResults
 from service.core.ledger_page import families
 from service.core.oversee import Oversight
 from service.core.prepare import Preparer
+from service.core.pricing import Catalogs
 from service.core.quote import Quotes
 from service.core.runner import Runner
 from service.core.submit import Submissions, SubmitRules
@@ -141,7 +142,8 @@ def _grpc(
 ) -> GrpcServer:
     callers = NamedProjects()
     receipts = Receipts(database.ledger, outside.blobs)
-    submissions = _submissions(configuration.rules, context, runner, outside, replica_id)
+    catalogs = Catalogs(context.catalog, context.clock)
+    submissions = _submissions(configuration.rules, context, catalogs, runner, outside, replica_id)
     return GrpcServer(
         address=str(configuration.settings.grpc_address),
         images=ImageService(
@@ -155,8 +157,8 @@ def _grpc(
         ),
         models=ModelService(
             callers=callers,
-            catalog=context.catalog,
-            quotes=Quotes(context.catalog, context.jobs, database.ledger, context.switches, context.clock),
+            catalogs=catalogs,
+            quotes=Quotes(catalogs, context.jobs, database.ledger, context.switches, context.clock),
             inputs=QuoteInputs(context.jobs, outside.pictures),
             healths=outside.breakers,
             switched_off=context.switches.is_off_for_all,
@@ -172,13 +174,18 @@ def _grpc(
 
 
 def _submissions(
-    rules: Rules, context: RunContext, runner: Runner, outside: Outside, replica_id: str
+    rules: Rules,
+    context: RunContext,
+    catalogs: Catalogs,
+    runner: Runner,
+    outside: Outside,
+    replica_id: str,
 ) -> Submissions:
     inputs = Inputs(context.jobs, outside.blobs, outside.pictures, outside.downloads, context.clock)
     return Submissions(
         store=context.store,
         jobs=context.jobs,
-        preparer=Preparer(context.catalog),
+        preparer=Preparer(catalogs),
         switches=context.switches,
         inputs=inputs,
         blobs=outside.blobs,

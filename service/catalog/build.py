@@ -24,6 +24,7 @@ from service.domain.catalog import (
     RatioSize,
     Route,
     RouteLimits,
+    RoutePrice,
     SizeWording,
     Word,
     Wording,
@@ -67,12 +68,7 @@ def _default_sizes(entry: ModelFile) -> dict[Operation, Size]:
 
 
 def _route(entry: RouteEntry, index: int, model: str) -> Route:
-    price = None
-    if entry.price is not None:
-        try:
-            price = price_snapshot(entry.price, model)
-        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
-            raise ValueError(f"routes.{index}.price.rule: no {entry.price.kind} rule: {error}") from error
+    versions = _versions(entry, index, model)
     return Route(
         name=model if entry.name == TEMPLATE else entry.name,
         provider=entry.provider,
@@ -80,19 +76,38 @@ def _route(entry: RouteEntry, index: int, model: str) -> Route:
         operations=frozenset(entry.operations),
         limits=_limits(entry.limits),
         wording=_wording(entry.wording),
-        price=price,
+        price=versions[-1].price if versions else None,
         failure_charge=entry.failure_charge,
         run_seconds_max=entry.run_seconds_max,
         start_timeout_seconds=entry.start_timeout_seconds or start_timeout_seconds,
         images_max=entry.images_max,
-        cost_examples=_cost_examples(entry.price),
-        price_summary="" if entry.price is None else entry.price.summary,
+        cost_examples=versions[-1].examples if versions else (),
+        price_summary=versions[-1].summary if versions else "",
+        price_versions=versions,
     )
 
 
-def _cost_examples(price: PriceEntry | None) -> tuple[tuple[str, int], ...]:
-    if price is None:
+def _versions(entry: RouteEntry, index: int, model: str) -> tuple[RoutePrice, ...]:
+    """The versions of a price by the day from which they count; the last one stands until the day is known."""
+    if entry.price is None:
+        if entry.other_prices:
+            raise ValueError(f"routes.{index}.other_prices: needs a price beside it")
         return ()
+    found = []
+    for price in (entry.price, *entry.other_prices):
+        try:
+            snapshot = price_snapshot(price, model)
+        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+            raise ValueError(f"routes.{index}.price.rule: no {price.kind} rule: {error}") from error
+        found.append(RoutePrice(snapshot, price.summary, _cost_examples(price)))
+    found.sort(key=lambda one: one.price.effective_on)
+    days = [one.price.effective_on for one in found]
+    if len(set(days)) != len(days):
+        raise ValueError(f"routes.{index}.other_prices: two versions count from the same day")
+    return tuple(found)
+
+
+def _cost_examples(price: PriceEntry) -> tuple[tuple[str, int], ...]:
     return tuple(
         (one.words, one.ceiling_nanos if one.expected_nanos is None else one.expected_nanos)
         for one in price.examples

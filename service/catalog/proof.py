@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from enum import Enum
 
 from service.catalog.build import price_ask
-from service.catalog.schema import ModelFile, RouteEntry
+from service.catalog.schema import ModelFile, PriceEntry, RouteEntry
 from service.domain.catalog import Model, Route, RouteLimits, SizeForm, SizeWording, ValueForm, Wording
 from service.domain.drawing import Drawing, EditInputs, InputPicture, Operation, Size
 from service.domain.honour import check
-from service.domain.price import Certainty
+from service.domain.price import Certainty, PriceSnapshot
 from service.domain.shape import FIELDS
 
 
@@ -102,14 +102,23 @@ def _route_faults(route: Route) -> Iterator[str]:
 
 
 def _price_faults(entry: RouteEntry, route: Route) -> Iterator[str]:
-    """Every worked example must come out to the nano-dollar."""
-    if entry.price is None or route.price is None:
+    """Every worked example of every version must come out to the nano-dollar."""
+    if entry.price is None:
         return
     if entry.price.read_on < entry.price.effective_on:
-        yield "price.read_on: before effective_on"
-    for index, example in enumerate(entry.price.examples):
-        where = f"price.examples.{index}"
-        estimate = route.price.estimate(price_ask(example.ask, entry.run_seconds_max))
+        yield "price.read_on: before effective_on; an announced price belongs to other_prices"
+    named = {one.price.effective_on: one.price for one in route.price_versions}
+    places = [("price", entry.price)]
+    places += [(f"other_prices.{index}", one) for index, one in enumerate(entry.other_prices)]
+    for where, price in places:
+        rule = named[price.effective_on.isoformat()]
+        yield from (f"{where}.{fault}" for fault in _version_faults(price, rule, entry.run_seconds_max))
+
+
+def _version_faults(entry: PriceEntry, price: PriceSnapshot, run_seconds_max: int) -> Iterator[str]:
+    for index, example in enumerate(entry.examples):
+        where = f"examples.{index}"
+        estimate = price.estimate(price_ask(example.ask, run_seconds_max))
         known = estimate.certainty in {Certainty.EXACT, Certainty.ESTIMATE}
         expected = estimate.expected_nanos if known else None
         if expected != example.expected_nanos:

@@ -218,6 +218,8 @@ class RouteEntry(Checked):
     limits: LimitsEntry
     wording: WordingEntry
     price: PriceEntry | None = None
+    other_prices: tuple[PriceEntry, ...] = Field(default=(), strict=False)
+    """Versions of the price from before, and announced ones: each counts from its `effective_on` on."""
     notes: Text = "none"
 
 

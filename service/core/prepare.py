@@ -5,8 +5,9 @@ from __future__ import annotations
 from hashlib import sha256
 
 from service.core.kept import Kept
+from service.core.pricing import Catalogs
 from service.core.requests import InputSource, Submission
-from service.domain.catalog import Catalog, Model
+from service.domain.catalog import Model
 from service.domain.drawing import Drawing
 from service.domain.errors import LightmeterError, MaxCostExceeded, PriceUnknown
 from service.domain.fingerprint import canonical, content, fingerprint
@@ -31,8 +32,9 @@ class Prepared:
 class Preparer:
     """Prepares requests; equal bytes are prepared once, because most requests of a busy service were made before."""
 
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
+    def __init__(self, catalogs: Catalogs) -> None:
+        self._catalogs = catalogs
+        self._priced_by = catalogs.today()
         self._prepared: Kept[bytes, Prepared] = Kept(requests_kept_count_max)
         self._digests: Kept[tuple[object, ...], str] = Kept(requests_kept_count_max)
 
@@ -42,6 +44,9 @@ class Preparer:
         `drawing` is the submission's with its measured inputs. Only small requests without inputs are remembered.
         """
         key = submission.request_bytes
+        if self._catalogs.today() is not self._priced_by:
+            self._priced_by = self._catalogs.today()
+            self._prepared = Kept(requests_kept_count_max)
         if drawing.inputs is not None or not _is_kept(key):
             return self._prepare(submission, drawing)
         return self._prepared.get(key) or self._prepared.put(key, self._prepare(submission, drawing))
@@ -60,10 +65,10 @@ class Preparer:
 
     def model(self, name: str) -> Model:
         """The model of a name or alias; ModelNotFound."""
-        return self._catalog.resolve(name)
+        return self._catalogs.today().resolve(name)
 
     def _prepare(self, submission: Submission, drawing: Drawing) -> Prepared:
-        model = self._catalog.resolve(drawing.model)
+        model = self._catalogs.today().resolve(drawing.model)
         drawn = effective(model, drawing)
         plan = survey(
             model,

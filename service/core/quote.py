@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from service.core.pricing import Catalogs
 from service.core.requests import Quote, QuotedRoute, Submission
 from service.core.switches import SwitchBoard
 from service.domain.budget import covering
-from service.domain.catalog import Catalog
 from service.domain.commands import CacheMode
 from service.domain.drawing import Drawing, EditInputs
 from service.domain.errors import FieldInvalid, Reason
@@ -23,9 +23,9 @@ class Quotes:
     """The use case of Quote. Takes the very request that one would send; inputs by asset only."""
 
     def __init__(
-        self, catalog: Catalog, jobs: JobReader, ledger: LedgerReader, switches: SwitchBoard, clock: Clock
+        self, catalogs: Catalogs, jobs: JobReader, ledger: LedgerReader, switches: SwitchBoard, clock: Clock
     ) -> None:
-        self._catalog = catalog
+        self._catalogs = catalogs
         self._switches = switches
         self._jobs = jobs
         self._ledger = ledger
@@ -36,7 +36,7 @@ class Quotes:
         asked = replace(submission.drawing, inputs=inputs) if inputs else submission.drawing
         if submission.images and inputs is None:
             raise FieldInvalid.of("edit.inputs", "the inputs of a quote were not measured")
-        model = self._catalog.resolve(asked.model)
+        model = self._catalogs.today().resolve(asked.model)
         drawing = effective(model, asked)
         plan = survey(
             model,
@@ -85,7 +85,7 @@ class Quotes:
         return (*tried, *paused, *unfit)
 
     def _estimate(self, drawing: Drawing, provider: str, route_name: str, price_json: str) -> Estimate:
-        route = self._catalog.resolve(drawing.model).route(provider, route_name)
+        route = self._catalogs.today().resolve(drawing.model).route(provider, route_name)
         assert route is not None, "a planned route is in the catalog"
         return PriceSnapshot.from_json(price_json).estimate(price_ask(route, drawing))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import Enum
 from functools import cached_property
@@ -273,6 +273,16 @@ class Wording:
     always: Mapping[str, str | int | bool] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class RoutePrice:
+    """One version of a route's price, with what people read of it. It counts from `price.effective_on` (UTC) on."""
+
+    price: PriceSnapshot
+    summary: str
+    examples: tuple[tuple[str, int], ...]
+    """Typical requests in words, and their price in nano-dollars."""
+
+
 @dataclass(frozen=True, eq=False)
 class Route:
     """A model at a provider. Equal only to itself, so that prices can be remembered by it."""
@@ -292,6 +302,16 @@ class Route:
     cost_examples: tuple[tuple[str, int], ...] = ()
     """Typical requests in words, and their price in nano-dollars."""
     price_summary: str = ""
+    price_versions: tuple[RoutePrice, ...] = ()
+    """All that are known, by the day from which they count; `price` is one of them. Empty where there is no price."""
+
+    def priced_on(self, day: str) -> Route:
+        """The route with the price of a UTC day (`2026-11-21`): the newest that counts by then, else the oldest known."""
+        counting = [one for one in self.price_versions if one.price.effective_on <= day]
+        newest = (*self.price_versions[:1], *counting)[-1] if self.price_versions else None
+        if newest is None or newest.price == self.price:
+            return self
+        return replace(self, price=newest.price, price_summary=newest.summary, cost_examples=newest.examples)
 
     @property
     def takes_seed(self) -> bool:
@@ -330,6 +350,12 @@ class Model:
         """What at least one of its routes can do."""
         return frozenset(operation for route in self.routes for operation in route.operations)
 
+    def priced_on(self, day: str) -> Model:
+        """The model with the prices of a UTC day; itself where nothing else counts then."""
+        routes = tuple(route.priced_on(day) for route in self.routes)
+        same = all(one is other for one, other in zip(routes, self.routes, strict=True))
+        return self if same else replace(self, routes=routes)
+
     def route(self, provider: str, name: str) -> Route | None:
         """The route of this name at this provider."""
         return next((one for one in self.routes if (one.provider, one.name) == (provider, name)), None)
@@ -355,6 +381,12 @@ class Catalog:
     def _names(self) -> Mapping[str, Model]:
         aliases = {alias: model for model in self.models.values() for alias in model.aliases}
         return {**aliases, **self.models}
+
+    def priced_on(self, day: str) -> Catalog:
+        """The catalog with the prices of a UTC day; itself where nothing else counts then."""
+        models = {name: model.priced_on(day) for name, model in self.models.items()}
+        same = all(models[name] is model for name, model in self.models.items())
+        return self if same else replace(self, models=models)
 
     def resolve(self, name: str, field: str = "drawing.model") -> Model:
         """The model of a name or alias that was sent in `field`. Raises ModelNotFound with a `suggestion`."""

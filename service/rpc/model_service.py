@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from lightmeter.v1 import model_service_pb2 as pb
 from lightmeter.v1 import model_service_pb2_grpc
 
+from service.core.pricing import Catalogs
 from service.core.requests import Quote, Submission
 from service.domain.catalog import Catalog
 from service.domain.drawing import EditInputs
@@ -30,7 +31,7 @@ class QuotesRequests(Protocol):
 
 
 class ModelService(model_service_pb2_grpc.ModelServiceServicer):
-    """The servicer. The catalog does not change while the process runs, so its messages are made once.
+    """The servicer. Messages are made once; they change with the prices of the day only.
 
     `healths` is what this replica has met of each provider, by the provider's name.
     """
@@ -39,7 +40,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         self,
         *,
         callers: Callers,
-        catalog: Catalog,
+        catalogs: Catalogs,
         quotes: QuotesRequests,
         inputs: QuoteInputs,
         healths: Healths,
@@ -47,22 +48,24 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         clock: Clock,
     ) -> None:
         self._callers = callers
-        self._catalog = catalog
+        self._catalogs = catalogs
+        self._shown = catalogs.today()
         self._quotes = quotes
         self._inputs = inputs
         self._healths = healths
         self._switched_off = switched_off
         self._clock = clock
-        self._models = {name: model_message(model) for name, model in sorted(catalog.models.items())}
+        self._models = _messages(self._shown)
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:
         """A page of models, by name."""
         caller = self._callers.identify(context)
         cursor = Cursor(caller.project, request, request.page_size)
         after = cursor.after(request.page_token, (str,))
+        self._follow_prices()
         names = [name for name in self._models if after is None or name > after[0]]
         shown = names[: cursor.size]
-        response = pb.ListModelsResponse(catalog_version=self._catalog.version)
+        response = pb.ListModelsResponse(catalog_version=self._shown.version)
         for name in shown:
             put_health(self._models[name], self._healths, self._switched_off)
             response.models.append(self._models[name])
@@ -75,9 +78,16 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         self._callers.identify(context)
         if not request.name:
             raise FieldInvalid.of("name", "must not be empty", limit=1, actual=0)
-        message = self._models[self._catalog.resolve(request.name, "name").name]
+        self._follow_prices()
+        message = self._models[self._shown.resolve(request.name, "name").name]
         model = put_health(message, self._healths, self._switched_off)
-        return pb.GetModelResponse(model=model, catalog_version=self._catalog.version)
+        return pb.GetModelResponse(model=model, catalog_version=self._shown.version)
+
+    def _follow_prices(self) -> None:
+        """Make the messages anew where a price has changed since."""
+        if self._catalogs.today() is not self._shown:
+            self._shown = self._catalogs.today()
+            self._models = _messages(self._shown)
 
     async def Quote(self, request: pb.QuoteRequest, context: Any) -> pb.QuoteResponse:
         """What a request would cost if it were sent now."""
@@ -90,12 +100,16 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
             quote = await self._quotes.quote(submission)
         else:
             submission = read_edit(caller.project, request.edit).submission
-            self._catalog.resolve(submission.drawing.model)
+            self._catalogs.today().resolve(submission.drawing.model)
             measured = await self._inputs.measure(submission)
             quote = await self._quotes.quote(submission, measured.inputs)
             if not measured.complete:
                 # What was looked up is the fingerprint of pictures that nobody has seen.
                 unseen = "BYPASSED" if quote.cache == "BYPASSED" else "MISS"
                 quote = replace(quote, fingerprint="", cache=unseen)
-        model = self._catalog.resolve(quote.effective.model)
+        model = self._catalogs.today().resolve(quote.effective.model)
         return quote_message(submission, quote, model, self._healths, self._clock.now())
+
+
+def _messages(catalog: Catalog) -> dict[str, pb.Model]:
+    return {name: model_message(model) for name, model in sorted(catalog.models.items())}

@@ -24,6 +24,7 @@ from service.clock import SystemClock, SystemDice
 from service.core.budgeting import Budgets
 from service.core.export import FocusExport
 from service.core.oversee import Oversight
+from service.core.pricing import Catalogs
 from service.core.switches import SwitchBoard
 from service.domain.absence import AbsenceRule
 from service.domain.catalog import Catalog
@@ -54,6 +55,7 @@ from tests.support.memory_store import MemoryStore
 
 CALL_SECONDS = 5.0
 CATALOG: Catalog = load_catalog(sandbox=True)
+CATALOGS = Catalogs(CATALOG, SystemClock())
 ABSENCES = {
     "fal": AbsenceRule(
         settle_seconds=900,
@@ -103,7 +105,7 @@ class Rig:
             ),
             models=ModelService(
                 callers=self.callers,
-                catalog=CATALOG,
+                catalogs=CATALOGS,
                 quotes=self.quotes,
                 inputs=QuoteInputs(self.jobs, FakePictures()),
                 healths={"fal": self.health},

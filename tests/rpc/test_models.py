@@ -14,7 +14,7 @@ from service.domain.queries import BudgetState
 from service.domain.records import Budget, Period, Window
 from service.rpc.submission_in import read_generate
 from tests.rpc import samples
-from tests.rpc.rig import CATALOG, Rig, refused
+from tests.rpc.rig import CATALOG, CATALOGS, Rig, refused
 from tests.support.clock import FakeClock
 
 DAY = 86_400 * samples.SECOND
@@ -28,7 +28,7 @@ def quote_request(model: str = "flux-1.1-pro", **drawing: object) -> pb.QuoteReq
 
 async def quoted(rig: Rig, request: pb.QuoteRequest) -> pb.QuoteResponse:
     """What the core's own Quotes say, over the wire."""
-    rig.quotes.quote = Quotes(CATALOG, rig.jobs, rig.ledger, rig.switches, FakeClock()).quote
+    rig.quotes.quote = Quotes(CATALOGS, rig.jobs, rig.ledger, rig.switches, FakeClock()).quote
     return await rig.models.Quote(request, timeout=5)
 
 
@@ -115,7 +115,7 @@ async def test_a_quote_refuses_what_generate_would_refuse(rig: Rig) -> None:
         (quote_request("unknown"), "ERROR_REASON_MODEL_NOT_FOUND"),
         (pb.QuoteRequest(), "ERROR_REASON_FIELD_INVALID"),
     ):
-        rig.quotes.quote = Quotes(CATALOG, rig.jobs, rig.ledger, rig.switches, FakeClock()).quote
+        rig.quotes.quote = Quotes(CATALOGS, rig.jobs, rig.ledger, rig.switches, FakeClock()).quote
         assert reason == (await refused(rig.models.Quote(request, timeout=5))).reason
 
 
@@ -171,7 +171,7 @@ async def test_a_quote_shows_whether_budgets_have_room(rig: Rig) -> None:
     now = FakeClock().now()
     today = now - now % DAY
     spent = Window("b1", today, 990_000_000, 5_000_000, 0, 0)
-    plain = await Quotes(CATALOG, rig.jobs, rig.ledger, rig.switches, FakeClock()).quote(
+    plain = await Quotes(CATALOGS, rig.jobs, rig.ledger, rig.switches, FakeClock()).quote(
         _submission(quote_request().generate), None
     )
     old = Window("b1", 0, 990_000_000, 5_000_000, 0, 0)

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from service.catalog.loader import load_catalog
 from service.core.prepare import Preparer
+from service.core.pricing import Catalogs
 from service.domain import commands as c
 from service.domain.catalog import Catalog
 from service.domain.limits import dispatch_post_seconds_max, unknown_grace_seconds
@@ -30,7 +31,7 @@ from tests.simulation.rules import Rules
 from tests.simulation.tables import Change
 from tests.simulation.trace import Trace
 from tests.simulation.twists import Twists
-from tests.support.clock import SeededDice
+from tests.support.clock import FakeClock, SeededDice
 
 JOBS_PER_SEED = 20
 _LOAD_SECONDS = 150.0
@@ -76,7 +77,7 @@ def _catalog() -> Catalog:
 
 @cache
 def _preparer() -> Preparer:
-    return Preparer(_catalog())
+    return Preparer(Catalogs(_catalog(), FakeClock()))
 
 
 @cache

@@ -12,6 +12,7 @@ from service.core.inputs import Inputs
 from service.core.lease import Lease
 from service.core.logfeed import LogFeed
 from service.core.prepare import Preparer
+from service.core.pricing import Catalogs
 from service.core.recover import Recovery
 from service.core.requests import Submission, Submitted
 from service.core.run import RenderRun
@@ -170,7 +171,7 @@ class Rig(Sight):
         return Submissions(
             store=self.store,
             jobs=self.jobs,
-            preparer=Preparer(CATALOG),
+            preparer=Preparer(Catalogs(CATALOG, self.clock)),
             switches=self.switches,
             inputs=Inputs(self.jobs, self.blobs, self.pictures, self.downloads, self.clock),
             blobs=self.blobs,

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from service.core.pricing import Catalogs
 from service.core.quote import Quotes
 from service.domain import commands as c
 from service.domain.errors import MaxCostExceeded, Paused
@@ -106,7 +107,7 @@ async def test_what_was_too_dear_stays_too_dear(rig: Rig) -> None:
 
 async def test_a_quote_shows_what_is_switched_off_behind_what_is_tried(rig: Rig) -> None:
     """The figures are those of the first route in use; with none left there is nothing due and no rank."""
-    quotes = Quotes(CATALOG, rig.jobs, rig.jobs, rig.switches, rig.clock)  # type: ignore[arg-type]  # budgets are all it reads
+    quotes = Quotes(Catalogs(CATALOG, rig.clock), rig.jobs, rig.jobs, rig.switches, rig.clock)  # type: ignore[arg-type]  # budgets are all it reads
     await turn(rig, FAL)
     found = await quotes.quote(rig.asked())
     assert [("replicate", 1, True), ("fal", 0, False)] == [

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from service.core.logfeed import LogFeed, NewLines
+from service.core.pricing import Catalogs
 from service.core.quote import Quotes
 from service.core.requests import InputSource, Quote
 from service.domain import commands as c
@@ -23,7 +24,7 @@ def rig() -> Rig:
 
 async def quote(rig: Rig, **changes: Any) -> Quote:
     """A quote of a request; nothing is written by it."""
-    quotes = Quotes(CATALOG, rig.jobs, rig.jobs, rig.switches, rig.clock)  # type: ignore[arg-type]  # budgets are all it reads
+    quotes = Quotes(Catalogs(CATALOG, rig.clock), rig.jobs, rig.jobs, rig.switches, rig.clock)  # type: ignore[arg-type]  # budgets are all it reads
     before = rig.store.tables.image()
     found = await quotes.quote(rig.asked(**changes))
     assert before == rig.store.tables.image()

@@ -1,0 +1,34 @@
+"""The catalog with the prices of the day: a new version of a price counts from its day on, without a restart."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+from service.domain.catalog import Catalog
+from service.domain.limits import MICROS_PER_SECOND
+from service.ports import Clock
+
+_DAY: Final = 24 * 3_600 * MICROS_PER_SECOND
+
+
+class Catalogs:
+    """Answers the same object until a price changes, so that what was prepared by it may be kept."""
+
+    def __init__(self, catalog: Catalog, clock: Clock) -> None:
+        self._clock = clock
+        self._day = -1
+        self._current = catalog
+
+    def today(self) -> Catalog:
+        """The catalog as it is priced on the UTC day that it is now."""
+        day = self._clock.now() // _DAY
+        if day != self._day:
+            self._current = self._current.priced_on(iso_day(day * _DAY))
+            self._day = day
+        return self._current
+
+
+def iso_day(at: int) -> str:
+    """The UTC day that holds an instant (microseconds), as `2026-11-21`."""
+    return datetime.fromtimestamp(at // MICROS_PER_SECOND, tz=UTC).strftime("%Y-%m-%d")
