@@ -21,6 +21,7 @@ from service.domain.errors import Reason
 from service.domain.failure import Failure, Fault, RetryAdvice
 from service.domain.oversight import SwitchScope, SwitchState
 from service.domain.records import Grade
+from service.domain.storage_price import StorageCharge
 from tests.database.ageing import age
 from tests.database.rows import all_rows
 from tests.support.clock import SeededDice
@@ -169,6 +170,9 @@ def _oversight(good: c.Accept) -> list[c.Command | float]:
         c.SetSwitch("event-3", SwitchScope.PROVIDER, "fal", SwitchState.ON, None, "paid back", "tests"),
         c.Correct(good.attempt_id, CEILING_NANOS + 1, Grade.BILLING_EVENT),
         c.RecordComparison("fal", Grade.BILLING_EVENT, 0, 1, True, 1, 2, 1, 1, 0, (dispute,)),
+        c.AccrueStorage(
+            20_000 * 24 * 3_600_000_000, "2024-10-04", (StorageCharge("growth", 5, "10 bytes"),), "r2@1"
+        ),
     ]
 
 
