@@ -12,6 +12,7 @@ from service.core.housekeeping import Repeater
 from service.core.runner import Runner
 from service.domain.catalog import Catalog
 from service.domain.commands import EndOverdue, TakeOver
+from service.domain.due import ends_at
 from service.domain.limits import (
     end_overdue_count_max,
     overdue_look_seconds,
@@ -85,6 +86,9 @@ class Recovery:
         if found is None:
             return False
         render, attempts = found
+        if ends_at(render, attempts[-1]) <= self._clock.now():
+            # Its time is over: taking it would only put off its end.
+            return False
         if not self._knows(render, attempts):
             if render.id not in self._foreign:
                 self._foreign.add(render.id)

@@ -124,11 +124,10 @@ class FakeProvider:
             self.late = max(0, self.late - 1)
             return None
         self.posted.append(order)
+        provider_id = f"{self._name}-{len(self.posted)}"
         if self.held_back is not None:
             await self.held_back.wait()
-        answer = (
-            self.dispatches.popleft() if self.dispatches else Accepted(f"{self._name}-{len(self.posted)}")
-        )
+        answer = self.dispatches.popleft() if self.dispatches else Accepted(provider_id)
         if isinstance(answer, ReplyLost):
             self.arrive(order, answer.provider_id, listed_after_seconds=answer.listed_after_seconds)
         elif isinstance(answer, Accepted):
