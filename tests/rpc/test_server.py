@@ -74,27 +74,6 @@ async def test_every_method_of_the_contract_answers_with_a_reason(rig: Rig) -> N
                 assert "lightmeter" == answer.domain, path
 
 
-@pytest.mark.parametrize(
-    "method", ["ListAttempts", "ResolveAttempt", "SetSwitch", "ListSwitches", "ListAuditEvents"]
-)
-async def test_operator_methods_are_not_offered_yet(rig: Rig, method: str) -> None:
-    """UNIMPLEMENTED with the reason, so that callers know that repeating is useless."""
-    request = getattr(operator_service_pb2, f"{method}Request")()
-    answer = await refused(getattr(rig.operator, method)(request, timeout=5))
-    assert ("UNIMPLEMENTED", "ERROR_REASON_UNIMPLEMENTED") == (answer.code, answer.reason)
-
-
-@pytest.mark.parametrize(
-    "method",
-    ["GetStatement", "ListBudgets", "SetBudget", "DeleteBudget", "ListReconciliations", "ListDiscrepancies", "ExportFocus"],
-)  # fmt: skip
-async def test_later_ledger_methods_are_not_offered_yet(rig: Rig, method: str) -> None:
-    """UNIMPLEMENTED with the reason, the stream too."""
-    request = getattr(ledger_service_pb2, f"{method}Request")()
-    answer = await refused(getattr(rig.books, method)(request, timeout=5))
-    assert ("UNIMPLEMENTED", "ERROR_REASON_UNIMPLEMENTED") == (answer.code, answer.reason)
-
-
 async def test_inline_pictures_above_the_limit_of_grpc_still_get_a_reason(rig: Rig) -> None:
     """4.5 MiB of pictures pass gRPC and are refused by us, by name."""
     request = pb.EditRequest()
