@@ -1,5 +1,6 @@
 """Requests under switches: what goes elsewhere, what is refused, and what is answered all the same."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from service.core.quote import Quotes
 from service.domain import commands as c
 from service.domain.errors import MaxCostExceeded, Paused
 from service.domain.oversight import SwitchScope, SwitchState
-from service.domain.records import Origin
+from service.domain.records import JobState, Origin
 from tests.support.fake_provider import ENDED, RUNNING
 from tests.unit.core.rig import CATALOG, Rig
 
@@ -120,3 +121,20 @@ async def test_a_quote_shows_what_is_switched_off_behind_what_is_tried(rig: Rig)
     none = await quotes.quote(rig.asked())
     assert [None, None] == [one.planned for one in none.routes]
     assert (0, 0, 0) == (none.due_nanos, none.expected_nanos, none.ceiling_nanos)
+
+
+@pytest.mark.parametrize("where", [ALL, STUDIO, FAL, (SwitchScope.ROUTE, "fal/test-ok")])
+async def test_what_was_accepted_before_waits_under_off_and_goes_on_under_drain(
+    rig: Rig, where: tuple[SwitchScope, str]
+) -> None:
+    """OFF sends nothing more until it is on again; DRAIN sends what was taken in; both finish what was sent."""
+    rig.gate = asyncio.Event()
+    held = await rig.submit("held")
+    await turn(rig, where, SwitchState.OFF)
+    rig.gate.set()
+    await rig.clock.run(600.0)
+    assert [] == rig.fal.posted
+    await turn(rig, where, SwitchState.DRAIN)
+    await rig.finish()
+    assert JobState.SUCCEEDED is rig.job(held).state
+    assert 1 == len(rig.fal.posted)
