@@ -167,3 +167,20 @@ def essence_of(head: str) -> dict[str, str]:
     kept = {name: headers.get(name, "") for name in names}
     authorization = next(line for line in lines if line.lower().startswith("authorization: "))
     return {"line": first, "authorization": authorization.partition(": ")[2], **kept}
+
+
+async def test_a_cancelled_request_with_billed_units_is_not_free() -> None:
+    """The bill is better evidence than a status without an inference time."""
+    body = {"detail": "Request was cancelled by the client", "error_type": "client_cancelled"}
+    for units, free in (("1", False), ("0", True), (None, True)):
+
+        def play(request: httpx.Request, units: str | None = units) -> httpx.Response:
+            if request.url.path.endswith("/status"):
+                return httpx.Response(200, json={"status": "COMPLETED", "metrics": {}, "logs": []})
+            headers = {**OWN, **({} if units is None else {"x-fal-billable-units": units})}
+            return httpx.Response(499, json=body, headers=headers)
+
+        provider = make_fal("http://fal.test", CLOCK, transport=httpx.MockTransport(play))
+        result = await provider.result(FAL_ENDPOINT, "abc")
+        assert (Ended.CANCELLED, free) == (result.ended, result.surely_unbilled)
+        await provider.close()
