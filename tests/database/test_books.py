@@ -10,6 +10,8 @@ from sqlalchemy.exc import DBAPIError
 from service.clock import SystemClock, SystemDice
 from service.database.engine import Address
 from service.database.open import Database, open_database
+from service.domain import commands as c
+from service.domain.oversight import SwitchScope, SwitchState
 from tests.support.orders import CEILING_NANOS, Orders, draw
 from tests.support.postgres import emptied_database, postgres_folder
 
@@ -28,7 +30,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path, postgres_folder: Path) -
 
 @pytest.fixture
 async def opened(url: str) -> AsyncIterator[Database]:
-    """A budget, a picture drawn, and a request that waits."""
+    """A budget, a picture drawn, a request that waits, and a switch."""
     clock = SystemClock()
     dice = SystemDice(clock.now)
     database = open_database(url, clock, dice.jitter)
@@ -38,6 +40,9 @@ async def opened(url: str) -> AsyncIterator[Database]:
     await draw(database.store, orders.accept("drawn"))
     await database.store.execute(orders.accept("drawn"))
     await database.store.execute(orders.accept("waiting"))
+    await database.store.execute(
+        c.SetSwitch("event", SwitchScope.PROVIDER, "fal", SwitchState.OFF, None, "bills twice", "tests")
+    )
     yield database
     await database.stop()
 
@@ -60,8 +65,21 @@ FORBIDDEN = [
 ]
 
 
+@pytest.mark.parametrize("table", ["transfers", "audit_events"])
+async def test_a_session_without_our_settings_cannot_replace_a_line(
+    url: str, opened: Database, table: str
+) -> None:
+    """INSERT OR REPLACE is refused also where recursive triggers are off, as any other tool has them."""
+    engine = create_engine(Address(url).url)
+    with engine.connect() as connection, pytest.raises(DBAPIError):
+        connection.exec_driver_sql(f"INSERT OR REPLACE INTO {table} SELECT * FROM {table}")
+    engine.dispose()
+
+
 @pytest.mark.parametrize("sql", FORBIDDEN)
-@pytest.mark.parametrize(("table", "column"), [("transfers", "memo"), ("budget_changes", "reason")])
+@pytest.mark.parametrize(
+    ("table", "column"), [("transfers", "memo"), ("budget_changes", "reason"), ("audit_events", "reason")]
+)
 async def test_the_journal_only_grows(engine: Engine, sql: str, table: str, column: str) -> None:
     """UPDATE, DELETE, TRUNCATE and INSERT OR REPLACE are refused, and every row is as it was."""
 
@@ -75,14 +93,6 @@ async def test_the_journal_only_grows(engine: Engine, sql: str, table: str, colu
             connection.exec_driver_sql(sql.format(table, column))
         connection.rollback()
         assert before == rows(connection)
-
-
-async def test_a_session_without_our_settings_cannot_replace_a_transfer(url: str, opened: Database) -> None:
-    """INSERT OR REPLACE is refused also where recursive triggers are off, as any other tool has them."""
-    engine = create_engine(Address(url).url)
-    with engine.connect() as connection, pytest.raises(DBAPIError):
-        connection.exec_driver_sql("INSERT OR REPLACE INTO transfers SELECT * FROM transfers")
-    engine.dispose()
 
 
 FAULTS = {
@@ -99,6 +109,11 @@ FAULTS = {
     "a void in the place of a post": ("UPDATE transfers SET kind = 'VOID' WHERE kind = 'POST'", "in total"),
     "a negative amount": ("UPDATE transfers SET amount_nanos = -1 WHERE kind = 'HOLD'", "has the amount -1"),
     "a hold kept open": ("UPDATE attempts SET hold_open = (1 = 1)", "its hold is open"),
+    "a render lost under an open hold": ("DELETE FROM renders WHERE finished_at IS NULL", "is gone"),
+    "a job left behind": (
+        "UPDATE renders SET finished_at = 1 WHERE finished_at IS NULL",
+        "it waits for render",
+    ),
     "another settled amount": (
         "UPDATE attempts SET settled_nanos = 1 WHERE settled_nanos > 0",
         "was settled at 1",
