@@ -52,6 +52,19 @@ def test_without_settings_everything_is_embedded() -> None:
     )
 
 
+def test_retention_has_ages_in_days_and_zero_keeps_for_ever() -> None:
+    """Thirty days for texts, ninety for events, four hundred for jobs, unless something else is said."""
+
+    def ages(environment: dict[str, str]) -> tuple[int, int, int]:
+        settings = load(environment).settings
+        return settings.retention_content_days, settings.retention_events_days, settings.retention_jobs_days
+
+    names = [f"LIGHTMETER_RETENTION_{kind}_DAYS" for kind in ("CONTENT", "EVENTS", "JOBS")]
+    assert (30, 90, 400) == ages({})
+    assert (0, 0, 0) == ages(dict.fromkeys(names, "0"))
+    assert (1, 2, 30) == ages(dict(zip(names, ("1", "2", "30"), strict=True)))
+
+
 def test_empty_variables_are_as_if_not_set() -> None:
     """A compose file passes variables on that nobody filled in: they change nothing."""
     empty = dict.fromkeys([*R2, "FAL_KEY", "REPLICATE_API_TOKEN", "LIGHTMETER_DATABASE_URL"], "")
@@ -129,6 +142,10 @@ def test_the_data_folder_moves_the_default_database() -> None:
         ("LIGHTMETER_SANDBOX_SPEED", "0", "greater than 0"),
         ("LIGHTMETER_SANDBOX_SPEED", "fast", "number"),
         ("LIGHTMETER_DRAIN_SECONDS", "-1", "greater than or equal to 0"),
+        ("LIGHTMETER_RETENTION_CONTENT_DAYS", "-1", "greater than or equal to 0"),
+        ("LIGHTMETER_RETENTION_EVENTS_DAYS", "40000", "less than or equal to 36500"),
+        ("LIGHTMETER_RETENTION_JOBS_DAYS", "29", "a request_id is kept as long as its job"),
+        ("LIGHTMETER_RETENTION_JOBS_DAYS", "-1", "a request_id is kept as long as its job"),
         ("LIGHTMETER_LOG_LEVEL", "loud", "'INFO'"),
         ("LIGHTMETER_REPLICA_ID", "a b", "pattern"),
         ("LIGHTMETER_URL_SECONDS", "700000", "604800"),

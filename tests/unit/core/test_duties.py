@@ -61,6 +61,40 @@ async def test_a_duty_outlives_an_absent_database_and_not_a_fault_of_ours(rig: R
     await repeater.stop()
 
 
+async def test_a_duty_that_ends_by_a_fault_of_ours_is_reported_once(rig: Rig) -> None:
+    """The process must not go on without it; a stop, and an absent database, are no such end."""
+    dead: list[str] = []
+    errors: list[Exception] = []
+
+    async def duty() -> None:
+        raise errors.pop(0)
+
+    for error in (StoreUnavailable("away"), RuntimeError("a bug")):
+        errors[:] = [error] * 5
+        repeater = Repeater("watchful", 1.0, duty, rig.clock, rig.log)
+        repeater.on_death = dead.append
+        await repeater.start()
+        await rig.clock.run(3)
+        await repeater.stop()
+    assert ["watchful"] == dead
+
+
+async def test_a_duty_that_failed_may_be_repeated_sooner(rig: Rig) -> None:
+    """Where waiting for the next turn would be too late."""
+    done: list[float] = []
+
+    async def duty() -> None:
+        done.append(rig.clock.monotonic())
+        if len(done) == 2:
+            raise StoreUnavailable("away")
+
+    repeater = Repeater("duty", 5.0, duty, rig.clock, rig.log, failed_seconds=1.0)
+    await repeater.start()
+    await rig.clock.run(12)
+    await repeater.stop()
+    assert [1_000.0, 1_005.0, 1_006.0, 1_011.0] == done
+
+
 async def test_heartbeats_keep_the_lease(rig: Rig) -> None:
     """One missed does not lose it."""
     duty = heartbeats(rig.store, Lease(rig.clock), "replica-1", rig.clock, rig.log)
