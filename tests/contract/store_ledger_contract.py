@@ -1,4 +1,4 @@
-"""What every store promises about budgets, replicas, hints, totals and lists. `test_store.py` binds it too."""
+"""What every store promises about budgets, replicas, totals and lists. `test_store.py` binds it too."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from service.database.open import Database
 from service.domain import commands as c
 from service.domain.errors import BudgetExceeded, EtagMismatch
 from service.domain.queries import CostBasis, CostQuery, Interval, JobQuery
-from service.domain.records import Period, RenderState
+from service.domain.records import Period
 from tests.contract.store_contract import LABELS, seen, spent_and_held
 from tests.support.orders import CEILING_NANOS, Orders, Steps, draw
 
@@ -89,36 +89,6 @@ class StoreLedgerContract:
         assert isinstance(
             await opened.store.execute(replace(dispatch, owner="one", fence=render.fence)), c.Send
         )
-
-    async def test_a_change_wakes_who_listens(self, opened: Database, orders: Orders) -> None:
-        """A commit that changes a job or render hints at it; others are left asleep."""
-        accept = orders.accept()
-        with (
-            opened.hints.subscribe(accept.job_id) as job,
-            opened.hints.subscribe(accept.render_id) as render,
-            opened.hints.subscribe("another") as other,
-        ):
-            await opened.store.execute(accept)
-            assert await job.wait(5.0)
-            assert await render.wait(5.0)
-            assert not await other.wait(0.0)
-
-    async def test_rows_are_the_truth_without_hints(self, opened: Database, orders: Orders) -> None:
-        """Nobody listens, every hint is lost, and a reader still sees each step."""
-        accept = orders.accept()
-        states = []
-        for command in Steps(accept).all():
-            await opened.store.execute(command)
-            view = await seen(opened, accept)
-            states.append(view.render.state if view.render else None)
-        assert [
-            RenderState.PENDING,
-            RenderState.DISPATCHING,
-            RenderState.QUEUED,
-            RenderState.RUNNING,
-            RenderState.STORING,
-            RenderState.SUCCEEDED,
-        ] == states
 
     async def test_totals_follow_every_job_and_charge(self, opened: Database, orders: Orders) -> None:
         """Jobs, pictures, charged and avoided money in a report equal what was done, whole and by label."""
