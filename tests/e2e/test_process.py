@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import sqlite3
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -235,3 +236,15 @@ async def test_a_running_render_is_finished_within_the_drain(tmp_path: Path, san
         job = await replica.client().get(started.job_id)
         assert ("SUCCEEDED", Money(3_000_000)) == (job.state, job.receipt.charged)
         assert 1 == posts(sandbox)
+
+
+async def test_a_process_whose_duty_has_died_ends_and_says_so(tmp_path: Path, sandbox: Sandbox) -> None:
+    """A replica that can't renew its lease by a fault of ours must not go on half alive: exit code 1, to be started again."""
+    async with running(tmp_path, sandbox) as service:
+        # No database that is away, but one that the service does not understand: the next heartbeat meets a defect.
+        with sqlite3.connect(tmp_path / "lightmeter.db") as connection:
+            connection.execute("ALTER TABLE replicas RENAME COLUMN lease_until TO lost")
+        connection.close()
+        async with asyncio.timeout(WAIT_SECONDS_MAX):
+            _, words = await service.process.communicate()
+        assert (1, True) == (service.process.returncode, b"duty_ended" in words)
