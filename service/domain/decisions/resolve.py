@@ -53,8 +53,8 @@ def resolve_absent(world: World, command: ResolveAbsent) -> RunOutcome:
     render, attempt = found
     if attempt.state is AttemptState.REJECTED:
         return RunOutcome.DONE
-    newest = world.attempts_of(render.id)[-1].id == attempt.id
-    if render.state in RENDER_FINAL or attempt.state not in _OPEN or not newest:
+    # An attempt in doubt is the newest one: no other is begun before the doubt has ended.
+    if render.state in RENDER_FINAL or attempt.state not in _OPEN:
         return RunOutcome.LOST
     if attempt.provider_id is not None or not may_be_judged(world, attempt):
         return RunOutcome.LOST

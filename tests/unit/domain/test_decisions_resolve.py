@@ -256,6 +256,19 @@ def test_two_attempts_at_work_at_once_are_told(desk: Desk) -> None:
     assert [HOLD, HOLD] == [one.total_nanos for one in desk.attempts(asked)]
 
 
+def test_an_older_attempts_id_does_not_move_a_render_that_sends_the_next(desk: Desk) -> None:
+    """The render shows what its newest attempt does: it is being sent."""
+    asked = _unknown(desk)
+    first = desk.attempt(asked)
+    desk.absent(asked)
+    desk.fail(asked)
+    desk.dispatch(asked)
+    bound = desk.run(c.BindProviderId(first.id, "fal", "late", source="WEBHOOK"))
+    assert (AttemptState.ACCEPTED, RenderState.DISPATCHING) == (bound.attempt.state, bound.render.state)
+    desk.bind(asked)
+    assert RenderState.QUEUED is desk.render(asked).state
+
+
 def test_nothing_is_sent_while_an_earlier_attempt_is_at_work(desk: Desk) -> None:
     """Its id came between the decision to try again and the sending: the second request is never sent, and costs nothing."""
     asked = _unknown(desk)
