@@ -71,6 +71,14 @@ class StoreLedgerContract:
         ordinals = [await opened.store.execute(c.Heartbeat(name)) for name in ("one", "two", "three", "two")]
         assert [0, 1, 2, 1] == ordinals
 
+    async def test_somebody_living_has_the_ordinal_0(self, opened: Database) -> None:
+        """When the replica with 0 is gone the next one that beats takes it, once: what only one replica does goes on."""
+        for name in ("one", "two", "three"):
+            await opened.store.execute(c.Heartbeat(name))
+        await opened.store.execute(c.Heartbeat("one", leaving=True))
+        ordinals = [await opened.store.execute(c.Heartbeat(name)) for name in ("three", "two", "three")]
+        assert [0, 1, 0] == ordinals
+
     async def test_a_stray_is_taken_over_once(self, opened: Database, orders: Orders) -> None:
         """A render of a replica without a lease goes to who asks first; its old owner can act no more."""
         stray = orders.accept(owner="gone")

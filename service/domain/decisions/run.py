@@ -112,13 +112,16 @@ def progress(world: World, command: Progress) -> RunOutcome:
 
 
 def heartbeat(world: World, command: Heartbeat) -> int:
-    """Extend this replica's lease, or end it now; a new replica gets the smallest ordinal that no living one has."""
+    """Extend this replica's lease, or end it now; a new replica gets the smallest ordinal that no living one has.
+
+    A replica keeps its ordinal, unless nobody has 0 any more: then whoever beats first takes it, since 0 is who leads.
+    """
     lease_until = world.now + (0 if command.leaving else int(lease_seconds * MICROS_PER_SECOND))
     known = world.replicas.get(command.replica_id)
     others = {
         r.ordinal for r in world.replicas.values() if r.id != command.replica_id and r.lease_until > world.now
     }
-    if known is not None and known.ordinal not in others:
+    if known is not None and known.ordinal not in others and (known.ordinal == 0 or 0 in others):
         ordinal = known.ordinal
     else:
         ordinal = next(n for n in range(len(others) + 1) if n not in others)
