@@ -1,0 +1,41 @@
+"""Answers that are lost on the wire, met by the whole service: the picture is found in the provider's list, and paid for once."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from lightmeter import Drawing, Money
+
+from sandbox import Sandbox
+from tests.support.replica import WAIT_SECONDS_MAX, Replica, billed_nanos, posts
+
+PRICE = Money(10_000_000)
+
+
+@pytest.mark.parametrize("provider", ["fal", "replicate"])
+@pytest.mark.parametrize("fault", ["drop_after_accept", "no_id", "foreign_body"])
+async def test_an_accepted_request_whose_answer_was_lost_brings_its_picture(
+    embedded: Replica, sandbox: Sandbox, provider: str, fault: str
+) -> None:
+    """One POST, one bill, and the ledger agrees with it; the caller waits a few seconds longer, and nothing else."""
+    sandbox.world.faults.order({"kind": fault, "provider": provider})
+    asked = Drawing(model="test-ok", prompt="a heron at dawn", size="512x512")
+    job = await embedded.client().generate(asked, pin=provider, timeout=WAIT_SECONDS_MAX)
+    assert ("SUCCEEDED", 1, PRICE) == (job.state, len(job.assets), job.receipt.charged)
+    assert (1, PRICE.nanos) == (posts(sandbox), billed_nanos(sandbox))
+    assert [("SEARCH",)] == embedded.ask("SELECT source FROM provider_ids")
+
+
+async def test_a_job_says_that_its_dispatch_is_being_confirmed(embedded: Replica, sandbox: Sandbox) -> None:
+    """Whoever watches sees CONFIRMING while nobody knows whether the provider has the request."""
+    sandbox.world.faults.order({"kind": "drop_before_accept", "provider": "replicate"})
+    client = embedded.client()
+    asked = Drawing(model="test-ok", prompt="a heron at dusk", size="512x512")
+    job = await client.start(asked, pin="replicate")
+    async with asyncio.timeout(WAIT_SECONDS_MAX):
+        async for seen in client.watch(job.job_id):
+            if seen.progress is not None and seen.progress.stage == "CONFIRMING":
+                break
+    assert "QUEUED" == (await client.get(job.job_id)).state
+    assert 0 == billed_nanos(sandbox)
