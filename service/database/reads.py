@@ -25,7 +25,7 @@ from service.domain.limits import MICROS_PER_SECOND, events_shown_max, paging_la
 from service.domain.oversight import Event
 from service.domain.queries import JobPage, JobQuery
 from service.domain.records import Asset, Attempt, Grade, Render, RenderState
-from service.domain.view import JobView
+from service.domain.view import JobView, standing
 
 _CONFIRMED = (Grade.BILLING_EVENT.value, Grade.INVOICE.value)
 
@@ -79,11 +79,13 @@ class DatabaseJobReader:
 
         def read(connection: Connection) -> tuple[Render, tuple[Attempt, ...]] | None:
             at = and_(flights.c.scope == scope, flights.c.fingerprint == fingerprint)
-            joined = renders.join(flights, flights.c.render_id == renders.c.id)
-            row = connection.execute(select(renders).select_from(joined).where(at)).one_or_none()
-            if row is None:
+            named = or_(flights.c.render_id == renders.c.id, flights.c.good_render_id == renders.c.id)
+            newest = (flights.c.render_id == renders.c.id).label("newest")
+            rows = connection.execute(select(renders, newest).join(flights, named).where(at)).all()
+            found = {bool(row.newest): codec.RENDERS.record(row[:-1]) for row in rows}
+            render = standing(found.get(True), found.get(False))
+            if render is None:
                 return None
-            render = codec.RENDERS.record(row)
             return render, self._views.attempts(connection, [render.id]).get(render.id, ())
 
         return await self._snapshots.read(read)

@@ -37,3 +37,10 @@ def drawn_by(attempts: tuple[Attempt, ...]) -> Attempt | None:
         if attempt.state is AttemptState.SUCCEEDED:
             return attempt
     return attempts[-1] if attempts else None
+
+
+def standing(newest: Render | None, older: Render | None) -> Render | None:
+    """Which of the renders that a flight names stands for it: the newest, unless it ended without a picture that is kept."""
+    if newest is None or (newest.finished_at is not None and newest.fresh_until is None):
+        return older or newest
+    return newest

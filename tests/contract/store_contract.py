@@ -228,6 +228,23 @@ class StoreContract:
             assert (JobState.FAILED, FAILURE) == (view.job.state, view.job.failure)
         assert isinstance(await opened.store.execute(orders.accept()), c.New)
 
+    async def test_a_failed_refresh_leaves_the_older_picture_where_it_was(
+        self, opened: Database, orders: Orders
+    ) -> None:
+        """Requests and quotes find it again; while the newer one runs, that is what they find."""
+        older = orders.accept()
+        await draw(opened.store, older)
+        refresh = orders.accept(cache_mode=c.CacheMode.REFRESH)
+        await opened.store.execute(refresh)
+        for pointed in (refresh, older):
+            found = await opened.jobs.flight("growth", older.fingerprint)
+            assert found is not None
+            assert (pointed.render_id, pointed.attempt_id) == (found[0].id, found[1][0].id)
+            await opened.store.execute(Steps(refresh).fail(FAILURE, failover=False))
+        hit = await opened.store.execute(orders.accept())
+        assert isinstance(hit, c.Hit)
+        assert older.render_id == hit.view.job.render_id
+
     async def test_an_attempt_whose_end_is_never_told_is_charged_as_unconfirmed(
         self, opened: Database, orders: Orders
     ) -> None:

@@ -30,7 +30,7 @@ from service.domain.records import (
     RenderState,
 )
 from service.domain.render import RENDER_FINAL
-from service.domain.view import JobView
+from service.domain.view import JobView, standing
 from service.domain.world import World
 from service.ports import Clock
 
@@ -263,7 +263,9 @@ class MemoryReader(MemoryWork, MemoryOperators):
         """What the fingerprint points at."""
         world = self._world()
         flight = world.flights.get((scope, fingerprint))
-        render = world.renders.get(flight.render_id) if flight and flight.render_id else None
+        named = (flight.render_id, flight.good_render_id) if flight is not None else (None, None)
+        newest, older = (world.renders.get(key) if key is not None else None for key in named)
+        render = standing(newest, older)
         return (render, world.attempts_of(render.id)) if render is not None else None
 
     async def render(self, render_id: str) -> tuple[Render, tuple[Attempt, ...]] | None:
