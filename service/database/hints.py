@@ -121,12 +121,14 @@ class NotifyHints(LocalHints):
         self._descriptor: int | None = None
         self._pending: dict[str, None] = {}
         self._sending = False
+        self._linked = False
+        """Whether both connections are there, as far as is known; only then anything is sent."""
         self._timer: asyncio.TimerHandle | None = None
 
     def publish(self, keys: tuple[str, ...]) -> None:
         """Wake local listeners, and tell the other replicas soon."""
         super().publish(keys)
-        if self._thread is None or len(self._pending) + len(keys) > PENDING_KEYS_MAX:
+        if not self._linked or len(self._pending) + len(keys) > PENDING_KEYS_MAX:
             return
         self._pending.update(dict.fromkeys(keys))
         if not self._sending:
@@ -136,7 +138,7 @@ class NotifyHints(LocalHints):
         """Connect in the background; until then, hints stay in the process."""
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="hints")
-            self._in_thread(self._connect, self._connected)
+            self._connect_now()
 
     async def stop(self) -> None:
         """Disconnect; legal twice."""
@@ -145,7 +147,7 @@ class NotifyHints(LocalHints):
             return
         if self._timer is not None:
             self._timer.cancel()
-        self._deafen()
+        self._unlink()
         await asyncio.get_running_loop().run_in_executor(thread, self._disconnect)
         thread.shutdown(wait=False)
 
@@ -155,9 +157,17 @@ class NotifyHints(LocalHints):
         if self._thread is not None:
             asyncio.get_running_loop().run_in_executor(self._thread, work).add_done_callback(then)
 
+    def _connect_now(self) -> None:
+        self._in_thread(self._connect, self._connected)
+
     def _connected(self, connecting: asyncio.Future[None]) -> None:
-        if self._failed(connecting) or self._thread is None or self._listener is None:
+        failed = connecting.exception() is not None
+        if self._thread is None:
             return
+        if failed or self._listener is None:
+            self._try_later()
+            return
+        self._linked = True
         self._descriptor = self._listener.fileno()
         asyncio.get_running_loop().add_reader(self._descriptor, self._hear)
 
@@ -167,7 +177,7 @@ class NotifyHints(LocalHints):
         try:
             listener.pgconn.consume_input()
         except psycopg.Error:
-            self._reconnect_later()
+            self._lost()
             return
         own = self._sender.info.backend_pid if self._sender is not None else 0
         while (notification := listener.pgconn.notifies()) is not None:
@@ -183,30 +193,25 @@ class NotifyHints(LocalHints):
 
     def _sent(self, sending: asyncio.Future[None]) -> None:
         self._sending = False
-        if not self._failed(sending) and self._pending and self._thread is not None:
+        if sending.exception() is not None:
+            self._lost()
+        elif self._pending and self._linked:
             self._send()
 
-    def _failed(self, work: asyncio.Future[None]) -> bool:
-        error = work.exception()
-        if error is None:
-            return False
-        self._reconnect_later()
-        return True
+    def _lost(self) -> None:
+        """The connections are of no use any more. Whoever notices first has them made anew, once."""
+        if self._linked:
+            self._unlink()
+            self._try_later()
 
-    def _reconnect_later(self) -> None:
-        self._deafen()
-        self._pending.clear()
+    def _try_later(self) -> None:
         if self._thread is not None:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = asyncio.get_running_loop().call_later(RECONNECT_SECONDS, self._reconnect)
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(RECONNECT_SECONDS, self._connect_now)
 
-    def _reconnect(self) -> None:
-        # Once more: a connection that was under way when this was planned may be heard by now, and is closed next.
-        self._deafen()
-        self._in_thread(self._connect, self._connected)
-
-    def _deafen(self) -> None:
+    def _unlink(self) -> None:
+        self._linked = False
+        self._pending.clear()
         if self._descriptor is not None:
             asyncio.get_running_loop().remove_reader(self._descriptor)
             self._descriptor = None

@@ -34,7 +34,7 @@ def running_postgres() -> Iterator[Path]:
     """Start the server of this process, or use the one that runs; the last who leaves stops it. Answers its folder."""
     folder = _folder()
     runtime = folder / "run"
-    runtime.mkdir(mode=0o700, exist_ok=True)
+    runtime.mkdir(mode=0o700, parents=True, exist_ok=True)  # the last who left has taken the folder along
     before = os.environ.get("XDG_RUNTIME_DIR")
     os.environ["XDG_RUNTIME_DIR"] = str(runtime)
     try:
