@@ -14,13 +14,19 @@ from service.database.ledger_tables import BUCKETS, SUMS, label_totals, totals
 from service.database.tables import attempts, job_labels, renders
 from service.domain.errors import ReportUnsupported
 from service.domain.limits import MICROS_PER_SECOND
-from service.domain.queries import CostBasis, CostFigures, CostQuery, CostReport, CostRow, Interval
+from service.domain.queries import (
+    OPEN_OUTCOME,
+    CostBasis,
+    CostFigures,
+    CostQuery,
+    CostReport,
+    CostRow,
+    Interval,
+)
 from service.domain.records import Grade, Origin
 
 _HOUR: Final = 3_600 * MICROS_PER_SECOND
 _DAY: Final = 24 * _HOUR
-OPEN_OUTCOME: Final = "OPEN"
-"""The outcome under which holds of attempts that have not ended are reported."""
 
 
 @dataclass(slots=True)
@@ -54,8 +60,8 @@ class Sums:
         )
 
 
-def report(connection: Connection, query: CostQuery, as_of: int) -> CostReport:
-    """Carry the query out. Raises ReportUnsupported when it comes to more rows than asked for at most."""
+def report(connection: Connection, query: CostQuery, now: int) -> CostReport:
+    """Carry the query out; `now` is the moment of the snapshot. Raises ReportUnsupported when it comes to more rows than asked for at most."""
     groups: dict[tuple[int, tuple[str, ...]], Sums] = {}
     total = Sums()
     width = len(query.group_by)
@@ -69,7 +75,7 @@ def report(connection: Connection, query: CostQuery, as_of: int) -> CostReport:
     if len(groups) > query.limit:
         raise ReportUnsupported(f"the report has more than {query.limit} rows; narrow it")
     rows = tuple(CostRow(start, group, sums.figures()) for (start, group), sums in sorted(groups.items()))
-    return CostReport(rows, total.figures(), as_of)
+    return CostReport(rows, total.figures(), now if query.as_of is None else min(now, query.as_of))
 
 
 def _group(groups: dict[tuple[int, tuple[str, ...]], Sums], query: CostQuery, row: Sequence[Any]) -> Sums:
@@ -101,6 +107,8 @@ def _sums(query: CostQuery) -> Select[Any]:
     conditions = [hour >= max(query.start, 1), hour < query.end, *_filters(table, query)]
     if labelled:
         conditions.append(table.c.label_key == query.label_key)
+    if query.as_of is not None:
+        conditions.append(table.c.booked_hour < query.as_of)
     cut = _cut(query, hour).label("cut")
     groups = [_dimension(table, name) for name in query.group_by]
     sums = [func.sum(table.c[name]) for name in (*SUMS, *BUCKETS)]

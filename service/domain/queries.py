@@ -57,6 +57,10 @@ GROUPINGS = (
 )  # fmt: skip
 
 
+OPEN_OUTCOME = "OPEN"
+"""The outcome under which a report shows the holds of attempts that have not ended."""
+
+
 @dataclass(frozen=True, slots=True)
 class CostQuery:
     """A report over the totals. Range in whole UTC hours, half-open, microseconds."""
@@ -72,6 +76,8 @@ class CostQuery:
     filters: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Grouping name (not label) → allowed values."""
     limit: int = 10_000
+    as_of: int | None = None
+    """Leave out what was booked at this whole UTC hour or later; None: nothing. What is held is of the present all the same."""
 
 
 @dataclass(frozen=True, slots=True)

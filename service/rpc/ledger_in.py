@@ -79,18 +79,17 @@ def read_report(caller: Caller, request: pb.SummarizeCostsRequest) -> AskedRepor
     _see(caller, filters)
     label_key = _label_key(request.label_key, labels)
     _check_span(start, end)
-    if as_of is not None:
-        end = _cut_at(basis, end, as_of)
     asked = (*group_by, LABEL) if labels and LABEL not in group_by else group_by
     query = CostQuery(
         start=start,
-        end=max(start, end),
+        end=end,
         basis=basis,
         interval=interval,
         group_by=asked,
         label_key=label_key,
         filters=filters,
         limit=report_rows_max + 1,
+        as_of=as_of,
     )
     return AskedReport(query, group_by, labels[0][1] if labels else None, request.include_latency)
 
@@ -102,16 +101,6 @@ def _check_span(start: int, end: int) -> None:
             f"range: at most {report_range_hours_max} hours",
             metadata={"field": "range", "accepted": f"{report_range_hours_max} hours", "actual": str(hours)},
         )
-
-
-def _cut_at(basis: CostBasis, end: int, as_of: int) -> int:
-    """Leaving out what was booked later is exact by booked time; by usage time the totals don't tell it apart."""
-    if basis is CostBasis.USAGE:
-        raise ReportUnsupported(
-            "as_of_time: a report by usage time can't be repeated as of an earlier time; take basis BOOKED",
-            metadata={"field": "as_of_time", "accepted": "COST_BASIS_BOOKED"},
-        )
-    return min(end, as_of)
 
 
 def _group_by(faults: Faults, request: pb.SummarizeCostsRequest) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from lightmeter.v1 import money_pb2
 
 from service.domain.drawing import Operation
 from service.domain.failure import Fault
-from service.domain.queries import CostFigures, CostReport, CostRow
+from service.domain.queries import OPEN_OUTCOME, CostFigures, CostReport, CostRow
 from service.domain.records import Grade, JobState, Origin, Transfer
 from service.domain.totals import LATENCY_BOUNDS_SECONDS
 from service.rpc import enums
@@ -106,8 +106,8 @@ def _group(pairs: Iterable[tuple[str, str]]) -> pb.CostGroup:
             group.label_value = value
         elif name in _ENUMS:
             kind, table = _ENUMS[name]
-            # Present and unspecified: the rows have no such value.
-            setattr(group, name, table[kind(value)] if value else 0)
+            # Present and unspecified: the rows have no such value, or not yet.
+            setattr(group, name, table[kind(value)] if value not in ("", OPEN_OUTCOME) else 0)
         else:
             setattr(group, name, value)
     return group

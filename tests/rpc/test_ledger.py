@@ -5,7 +5,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from lightmeter.v1 import drawing_pb2, job_pb2, money_pb2
 from lightmeter.v1 import ledger_service_pb2 as pb
 
-from service.domain.queries import CostBasis, CostFigures, CostReport, CostRow, Interval
+from service.domain.queries import OPEN_OUTCOME, CostBasis, CostFigures, CostReport, CostRow, Interval
 from service.domain.records import TransferKind
 from service.domain.totals import LATENCY_BOUNDS_SECONDS
 from service.rpc.identity import Caller, Role
@@ -193,7 +193,6 @@ async def test_a_wrong_field_of_a_report_is_named(
     "request_",
     [
         day(range=pb.TimeRange(start_time=at(T0), end_time=at(T0 + 24 * 401 * HOUR))),
-        day(as_of_time=at(T0 + HOUR)),
         day(filter=pb.CostFilter(labels={"a": "x", "b": "y"})),
         day(filter=pb.CostFilter(labels={"a": "x"}), group_by=[pb.COST_DIMENSION_LABEL], label_key="b"),
     ],
@@ -207,11 +206,26 @@ async def test_what_the_totals_cannot_tell_is_unsupported(
     assert answer.metadata["accepted"]
 
 
-async def test_a_booked_report_can_be_repeated_as_of_an_earlier_hour(rig: Rig) -> None:
-    """By booked time, leaving out what came later is ending the range earlier."""
-    request = day(basis=pb.COST_BASIS_BOOKED, as_of_time=at(T0 + 2 * HOUR))
+@pytest.mark.parametrize("basis", [pb.COST_BASIS_USAGE, pb.COST_BASIS_BOOKED])
+async def test_a_report_can_be_repeated_as_of_an_earlier_hour(rig: Rig, basis: int) -> None:
+    """By either time the reader is asked to leave out what was booked later, and the range stays what it was."""
+    request = day(basis=basis, as_of_time=at(T0 + 2 * HOUR))
     await rig.books.SummarizeCosts(request, timeout=5)
-    assert T0 + 2 * HOUR == rig.ledger.asked[0].end
+    [query] = rig.ledger.asked
+    assert (T0 + 2 * HOUR, T0 + 24 * HOUR) == (query.as_of, query.end)
+
+
+async def test_what_has_not_ended_is_shown_in_every_grouping(rig: Rig) -> None:
+    """A hold has no outcome, evidence or fault yet: each is present and unspecified, whatever is grouped by."""
+    names = ("operation", "origin", "outcome", "evidence", "fault")
+    held = row("EDIT", "PROVIDER", OPEN_OUTCOME, "NONE", "NONE", start=T0, held_nanos=7)
+    rig.ledger.report = CostReport((held,), CostFigures(held_nanos=7), T0 + HOUR)
+    request = day(group_by=[pb.CostDimension.Value(f"COST_DIMENSION_{name.upper()}") for name in names])
+    answer = await rig.books.SummarizeCosts(request, timeout=5)
+    [shown] = answer.rows
+    assert (True, True, True) == tuple(shown.group.HasField(name) for name in ("outcome", "evidence", "fault"))
+    assert (0, 0, 0) == (shown.group.outcome, shown.group.evidence, shown.group.fault)
+    assert 7 == shown.figures.held.amount_nanos
 
 
 async def test_who_sees_which_projects() -> None:
