@@ -20,6 +20,8 @@ from service.ports import Clock
 Result = TypeVar("Result")
 READS_WAITING_MAX: Final = watches_open_max
 """Every open watch may look at its job at the same moment; more is refused."""
+REPORT_SECONDS_MAX: Final = 125.0
+"""A little more than the sessions of reports allow a statement."""
 
 
 class ReadFailed(RuntimeError):
@@ -43,8 +45,7 @@ class Snapshots:
         self._clock = clock
         self._threads = ThreadPoolExecutor(connections_max, thread_name_prefix="read")
         self._waiting = 0
-        # A report may take as long as its sessions let it.
-        self._answer_seconds_max = None if reports else answer_seconds_max
+        self._answer_seconds_max = REPORT_SECONDS_MAX if reports else answer_seconds_max
 
     async def read(self, work: Callable[[Connection], Result]) -> Result:
         """The result of `work`, which may be run twice. Raises StoreUnavailable or Overloaded."""
