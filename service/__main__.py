@@ -1,5 +1,5 @@
-"""The program. `python -m service` serves until told to stop; `python -m service ledger verify` checks the books;
-`python -m service doctor` checks what the service stands on.
+"""The program. `python -m service` serves until told to stop; its other works, such as `ledger verify` and `doctor`, are in
+`service.app.works`.
 
 Exit codes: 0 done, 1 could not start, or what was checked is not in order, 2 wrong settings or arguments.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import uvloop
 
-from service.app import REFUSALS, Application, examined, healthy, report, verified
+from service.app import REFUSALS, Application, UsageWrong, add_works
 from service.clock import SystemClock
 from service.log import configure_logging, get_logger
 from service.settings import Configuration, SettingsInvalid, load
@@ -80,22 +80,6 @@ async def _first(*events: asyncio.Event) -> None:
         await asyncio.gather(*waits, return_exceptions=True)
 
 
-async def verify(configuration: Configuration, _arguments: argparse.Namespace) -> int:
-    """Recompute the books from the transfers and say where they differ; beside a serving process or without one."""
-    differences = await verified(configuration)
-    for sentence in differences:
-        sys.stdout.write(f"{sentence}\n")
-    sys.stdout.write(f"{len(differences)} differences\n" if differences else "the books are right\n")
-    return 1 if differences else 0
-
-
-async def doctor(configuration: Configuration, arguments: argparse.Namespace) -> int:
-    """Say of each thing that is needed whether it is in order, and what to do where it is not."""
-    findings = await examined(configuration)
-    sys.stdout.write(report(findings, as_json=arguments.json))
-    return 0 if healthy(findings) else 1
-
-
 def _command(address: str) -> str:
     """How the command line is called from here: the one that lies beside this Python, with the address where it differs."""
     beside = Path(sys.executable).with_name("lightmeter")
@@ -109,16 +93,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m service", description="Lightmeter, the image-generation gateway."
     )
-    parser.set_defaults(work=None)
-    commands = parser.add_subparsers(title="commands")
-    checks = commands.add_parser(
-        "doctor", help="look at everything that a start and a render need; change nothing"
-    )
-    checks.add_argument("--json", action="store_true", help="one JSON object instead of a line per check")
-    checks.set_defaults(work=doctor)
-    ledger = commands.add_parser("ledger", help="work on the books")
-    works = ledger.add_subparsers(required=True)
-    works.add_parser("verify", help="recompute everything from the transfers").set_defaults(work=verify)
+    add_works(parser)
     return parser.parse_args()
 
 
@@ -145,6 +120,9 @@ def main() -> int:
             if arguments.work is not None:
                 return int(runner.run(arguments.work(configuration, arguments)))
             return runner.run(serve(configuration))
+    except UsageWrong as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
     except REFUSALS as error:
         sys.stderr.write(f"{error}\n")
         return 1

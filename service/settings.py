@@ -160,6 +160,8 @@ class Settings(BaseSettings):
     replicate_url: HttpUrl | None = None
 
     fal_key: SecretStr | None = Field(None, validation_alias="FAL_KEY")
+    fal_admin_key: SecretStr | None = Field(None, validation_alias="FAL_ADMIN_KEY")
+    """For billing events, which an API key may not read. None: `fal_key`, where that is an ADMIN key."""
     replicate_api_token: SecretStr | None = Field(None, validation_alias="REPLICATE_API_TOKEN")
     r2_account_id: AccountId | None = Field(None, validation_alias="R2_ACCOUNT_ID")
     r2_endpoint_url: HttpUrl | None = Field(None, validation_alias="R2_ENDPOINT_URL")

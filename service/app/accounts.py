@@ -60,8 +60,9 @@ def accounts(settings: Settings, clock: Clock, sandbox: SandboxAddress | None) -
 
 
 def _fal(settings: Settings, clock: Clock, tls: ssl.SSLContext, sandbox: SandboxAddress | None) -> Account:
+    admin_key = settings.fal_admin_key
     if sandbox is not None:
-        key, described = SANDBOX_FAL_KEY, "fal (sandbox: nothing is spent)"
+        key, admin_key, described = SANDBOX_FAL_KEY, None, "fal (sandbox: nothing is spent)"
         queue, rest = f"{sandbox.fal_url}/queue", f"{sandbox.fal_url}/rest"
         cdn, api = sandbox.fal_url, f"{sandbox.fal_url}/api/v1"
     else:
@@ -75,7 +76,13 @@ def _fal(settings: Settings, clock: Clock, tls: ssl.SSLContext, sandbox: Sandbox
     )
     return Account(
         provider=provider,
-        records=FalRecords(key, clock, platform_url=api, tls=tls),
+        records=FalRecords(
+            key,
+            clock,
+            admin_key=None if admin_key is None else admin_key.get_secret_value(),
+            platform_url=api,
+            tls=tls,
+        ),
         check=FalWebhooks(clock, rest_url=rest, tls=tls),
         webhooks_on=base is not None,
         described=described,

@@ -9,6 +9,7 @@ from functools import partial
 
 from service.app.doors import Doors, open_doors
 from service.app.duties import Duties
+from service.app.finance import BooksOutOfReach
 from service.app.meters import ProviderMeter, StoreMeter, watch_breakers
 from service.app.parts import Outside, offered, open_outside
 from service.catalog.loader import CatalogInvalid, load_catalog
@@ -35,7 +36,7 @@ from service.storage.s3 import S3Blobs
 
 VERSION = "0.1.0"
 
-REFUSALS = (CatalogInvalid, DatabaseInUse, LightmeterError, OSError, SandboxFailed)
+REFUSALS = (BooksOutOfReach, CatalogInvalid, DatabaseInUse, LightmeterError, OSError, SandboxFailed)
 """What a start may end with that an operator can mend; its text is a sentence for him."""
 
 

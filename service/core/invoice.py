@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 
+from service.domain.bills import INVOICE_BILL
 from service.domain.errors import FieldInvalid
 from service.domain.exchange import Bill
 from service.domain.limits import MICROS_PER_SECOND, invoice_rows_max
@@ -30,6 +32,7 @@ def read_invoice(text: str, range_from: int) -> tuple[Bill, ...]:
 
 
 def _bills(rows: csv.DictReader[str], range_from: int) -> Iterator[Bill]:
+    seen: Counter[str] = Counter()
     for number, row in enumerate(rows, start=1):
         if number > invoice_rows_max:
             raise FieldInvalid.of("lines", f"at most {invoice_rows_max} rows", limit=invoice_rows_max)
@@ -37,8 +40,9 @@ def _bills(rows: csv.DictReader[str], range_from: int) -> Iterator[Bill]:
         request_id = (row[REQUEST] or "").strip()
         if not request_id:
             raise FieldInvalid.of(f"line {line}: {REQUEST}", "must not be empty")
+        seen[request_id] += 1
         yield Bill(
-            bill_id=f"invoice:{request_id}:{number}",
+            bill_id=f"{INVOICE_BILL}{request_id}:{seen[request_id]}",
             provider_id=request_id,
             endpoint=(row.get(ENDPOINT) or "").strip(),
             at=_time(line, row.get(TIME) or "", range_from),

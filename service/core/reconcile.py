@@ -6,12 +6,14 @@ times, so they are read over a wider span, and a day is complete only when its b
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from service.domain.bills import Discrepancy, Reconciliation, Side
 from service.domain.commands import BindProviderId, Correct, RecordComparison
 from service.domain.exchange import Bill, Ended
+from service.domain.ledger import moves
 from service.domain.limits import (
     MICROS_PER_SECOND,
     absence_on_bill_seconds,
@@ -19,13 +21,16 @@ from service.domain.limits import (
     bill_pages_max,
     bill_settle_seconds,
     reconcile_attempts_max,
+    reconcile_page_rows,
+    search_span_seconds,
 )
 from service.domain.price import PriceSnapshot, UsageEvidence
 from service.domain.queries import BilledAttempt
 from service.domain.records import Attempt, Grade
 from service.ports import BooksReader, Clock, Log, ProviderBills, Store
 
-DAY_MICROS = 24 * 3_600 * MICROS_PER_SECOND
+DAY_MICROS: Final = 24 * 3_600 * MICROS_PER_SECOND
+_EDGE: Final = bill_edge_seconds * MICROS_PER_SECOND
 
 
 class TooMuchToCompare(Exception):
@@ -41,14 +46,41 @@ class Books:
 
 
 @dataclass(slots=True)
-class _Findings:
-    """What one comparison has come to so far."""
+class _Comparison:
+    """One comparison under way: what is compared with what, and what it has come to so far."""
 
+    provider: str
+    grade: Grade
+    range_from: int
+    range_before: int
+    complete: bool
+    bills: dict[str, list[Bill]] = field(default_factory=dict)
+    """By attempt."""
+    lost: list[BilledAttempt] = field(default_factory=list)
+    """Given up without an id: their bills have ids that nobody knows."""
     ledger_nanos: int = 0
     billed_nanos: int = 0
     corrected_nanos: int = 0
     matched_count: int = 0
     disputes: list[Discrepancy] = field(default_factory=list)
+    in_order: set[str] = field(default_factory=set)
+    """Subjects of disputes that are none (any more): attempts and bills that the other side knows."""
+
+    @property
+    def is_invoice(self) -> bool:
+        """An invoice ends at midnight as the provider sees it: what was used shortly before may be on the next one."""
+        return self.grade is Grade.INVOICE
+
+    @property
+    def first_usage(self) -> int:
+        """From when on attempts are looked at."""
+        return self.range_from - (_EDGE if self.is_invoice else 0)
+
+    def concerns(self, attempt: Attempt) -> bool:
+        """Whether this attempt belongs to these books."""
+        if attempt.id in self.bills:
+            return True
+        return self.range_from <= attempt.usage_at < self.range_before - (_EDGE if self.is_invoice else 0)
 
 
 class Reconciler:
@@ -78,8 +110,7 @@ class Reconciler:
         StoreUnavailable, Overloaded or TooMuchToCompare.
         """
         now = self._clock.now()
-        edge = bill_edge_seconds * MICROS_PER_SECOND
-        books = await self._read(provider, day - edge, min(now, day + DAY_MICROS + edge))
+        books = await self._read(provider, day - _EDGE, min(now, day + DAY_MICROS + _EDGE))
         complete = books.whole and now >= day + DAY_MICROS + bill_settle_seconds * MICROS_PER_SECOND
         grade = Grade.BILLING_EVENT if _names_money(provider) else Grade.BILLED_UNITS
         return await self.compare(provider, grade, day, day + DAY_MICROS, books.bills, complete=complete)
@@ -96,47 +127,47 @@ class Reconciler:
     ) -> Reconciliation:
         """Compare attempts used in the span with these bills, which may reach beyond it."""
         started_at = self._clock.now()
-        findings = _Findings()
-        attempts = await self._attempts(provider, range_from, range_before)
-        owners = dict(await self._reader.attempts_of_ids(provider, tuple(bill.provider_id for bill in bills)))
-        strangers = [bill for bill in bills if bill.provider_id not in owners]
-        adopted = await self._adopt(provider, attempts, strangers)
-        owners |= adopted
-        by_attempt: dict[str, list[Bill]] = {}
+        under_way = _Comparison(provider, grade, range_from, range_before, complete)
+        owners = await self._reader.attempts_of_ids(provider, tuple({bill.provider_id for bill in bills}))
         for bill in bills:
             if bill.provider_id in owners:
-                by_attempt.setdefault(owners[bill.provider_id], []).append(bill)
-        for one in attempts:
-            await self._compare_attempt(
-                one, by_attempt.get(one.attempt.id, []), grade, findings, complete=complete
-            )
-        for bill in strangers:
-            if bill.provider_id not in adopted and range_from <= bill.at < range_before and bill.nanos != 0:
-                findings.billed_nanos += bill.nanos or 0
-                findings.disputes.append(_stranger(provider, bill))
+                under_way.bills.setdefault(owners[bill.provider_id], []).append(bill)
+                under_way.in_order.add(bill.bill_id)
+        seen = await self._compare_attempts(under_way)
+        strangers = [bill for bill in bills if bill.provider_id not in owners]
+        strangers = await self._adopt(under_way, strangers)
+        for one in under_way.lost:
+            await self._compare_attempt(under_way, one)
+        _list_strangers(under_way, strangers)
+        if under_way.is_invoice:
+            _list_misplaced(under_way, seen)
+        return await self._record(under_way, started_at)
+
+    async def _record(self, under_way: _Comparison, started_at: int) -> Reconciliation:
         recorded: Reconciliation = await self._store.execute(
             RecordComparison(
-                provider=provider,
-                grade=grade,
-                range_from=range_from,
-                range_before=range_before,
-                complete=complete,
-                ledger_nanos=findings.ledger_nanos,
-                billed_nanos=findings.billed_nanos,
-                corrected_nanos=findings.corrected_nanos,
-                matched_count=findings.matched_count,
+                provider=under_way.provider,
+                grade=under_way.grade,
+                range_from=under_way.range_from,
+                range_before=under_way.range_before,
+                complete=under_way.complete,
+                ledger_nanos=under_way.ledger_nanos,
+                billed_nanos=under_way.billed_nanos,
+                corrected_nanos=under_way.corrected_nanos,
+                matched_count=under_way.matched_count,
                 started_at=started_at,
-                disputes=tuple(findings.disputes),
+                disputes=tuple(under_way.disputes),
+                in_order=frozenset(under_way.in_order),
             )
         )
         self._log.info(
             "compared_with_bill",
-            provider=provider,
-            complete=complete,
-            matched=findings.matched_count,
-            corrected_nanos=findings.corrected_nanos,
+            provider=under_way.provider,
+            complete=under_way.complete,
+            matched=under_way.matched_count,
+            corrected_nanos=under_way.corrected_nanos,
             drift_nanos=recorded.drift_nanos,
-            disputes=len(findings.disputes),
+            disputes=len(under_way.disputes),
         )
         return recorded
 
@@ -153,74 +184,108 @@ class Reconciler:
                 return Books(tuple(found.values()), whole)
         return Books(tuple(found.values()), whole=False)
 
-    async def _attempts(self, provider: str, since: int, before: int) -> tuple[BilledAttempt, ...]:
-        found = await self._reader.attempts_used(provider, since, before, reconcile_attempts_max + 1)
-        if len(found) > reconcile_attempts_max:
-            raise TooMuchToCompare(f"more than {reconcile_attempts_max} attempts at {provider} in the span")
-        return found
+    async def _compare_attempts(self, under_way: _Comparison) -> set[str]:
+        """Page after page; answers which attempts were looked at. Those that were lost wait until bills were given to them."""
+        seen: set[str] = set()
+        after: tuple[int, str] | None = None
+        while True:
+            page = await self._reader.attempts_used(
+                under_way.provider, under_way.first_usage, under_way.range_before, reconcile_page_rows, after
+            )
+            for one in page:
+                if not under_way.concerns(one.attempt):
+                    continue
+                seen.add(one.attempt.id)
+                if one.attempt.grade is Grade.UNCONFIRMED and not one.provider_ids:
+                    under_way.lost.append(one)
+                else:
+                    await self._compare_attempt(under_way, one)
+            if len(seen) > reconcile_attempts_max:
+                raise TooMuchToCompare(
+                    f"more than {reconcile_attempts_max} attempts at {under_way.provider} in the span"
+                )
+            if len(page) < reconcile_page_rows:
+                return seen
+            after = (page[-1].attempt.usage_at, page[-1].attempt.id)
 
     # -- bills whose id nobody knows
 
-    async def _adopt(
-        self, provider: str, attempts: Sequence[BilledAttempt], strangers: Sequence[Bill]
-    ) -> dict[str, str]:
+    async def _adopt(self, under_way: _Comparison, strangers: Sequence[Bill]) -> list[Bill]:
         """Give bills of unknown ids to attempts that were given up without one, where it is clear which belongs to which:
-        as many of the one as of the other at the endpoint. They are taken in time order.
+        as many of the one as of the other at the endpoint, in time order. Answers the bills that are left.
         """
-        lost = [one for one in attempts if one.attempt.grade is Grade.UNCONFIRMED and not one.provider_ids]
-        adopted: dict[str, str] = {}
-        for endpoint in sorted({one.attempt.endpoint for one in lost}):
+        adopted: set[str] = set()
+        for endpoint in sorted({one.attempt.endpoint for one in under_way.lost}):
             waiting = sorted(
-                (one.attempt for one in lost if one.attempt.endpoint == endpoint),
+                (one.attempt for one in under_way.lost if one.attempt.endpoint == endpoint),
                 key=lambda attempt: attempt.dispatched_at or 0,
             )
             candidates = sorted(
                 (bill for bill in strangers if any(_may_be(bill, attempt) for attempt in waiting)),
                 key=lambda bill: bill.at,
             )
-            if len(candidates) != len(waiting):
+            if len({bill.provider_id for bill in candidates}) != len(candidates) or len(candidates) != len(
+                waiting
+            ):
                 continue
             for bill, attempt in zip(candidates, waiting, strict=True):
                 await self._store.execute(
-                    BindProviderId(attempt.id, provider, bill.provider_id, source="BILL")
+                    BindProviderId(attempt.id, under_way.provider, bill.provider_id, source="BILL")
                 )
-                adopted[bill.provider_id] = attempt.id
-        return adopted
+                under_way.bills[attempt.id] = [bill]
+                under_way.in_order.add(bill.bill_id)
+                adopted.add(bill.bill_id)
+        return [bill for bill in strangers if bill.bill_id not in adopted]
 
     # -- one attempt
 
-    async def _compare_attempt(
-        self, one: BilledAttempt, bills: list[Bill], grade: Grade, findings: _Findings, *, complete: bool
-    ) -> None:
+    async def _compare_attempt(self, under_way: _Comparison, one: BilledAttempt) -> None:
         attempt = one.attempt
-        findings.ledger_nanos += attempt.total_nanos
+        if attempt.hold_open and not under_way.complete:
+            # Its own end will say what it costs; the next comparison finds it settled.
+            return
+        bills = under_way.bills.get(attempt.id, [])
         amount = sum_of(attempt, bills) if bills else None
         if amount is not None:
-            findings.matched_count += 1
-            findings.billed_nanos += amount
+            under_way.ledger_nanos += attempt.total_nanos
+            under_way.matched_count += 1
+            under_way.billed_nanos += amount
             memo = f"bill {bills[0].bill_id}" + (f" and {len(bills) - 1} more" if len(bills) > 1 else "")
-            await self._correct(attempt, amount, grade, _units(bills), memo, findings)
-            if amount != attempt.total_nanos and grade.rank < attempt.grade.rank:
-                findings.disputes.append(_dispute(one, Side.AMOUNT, bills[0], amount))
+            await self._correct(under_way, attempt, amount, under_way.grade, _units(bills), memo)
+            if amount != attempt.total_nanos and under_way.grade.rank < attempt.grade.rank:
+                under_way.disputes.append(_dispute(attempt, Side.AMOUNT, bills[0], amount))
+            else:
+                under_way.in_order.add(attempt.id)
             return
-        if bills or not complete:
+        if bills:
+            # Known on both sides, and the books name no money for it: what it costs was said with its result.
+            under_way.in_order.add(attempt.id)
             return
+        if not under_way.complete:
+            # Its bill may still come.
+            return
+        under_way.ledger_nanos += attempt.total_nanos
         age = self._clock.now() - (attempt.dispatched_at or attempt.usage_at)
         if attempt.grade is Grade.UNCONFIRMED and age >= absence_on_bill_seconds * MICROS_PER_SECOND:
             memo = "absent from the provider's complete bill"
-            await self._correct(
-                attempt, 0, max(grade, Grade.BILLED_UNITS, key=lambda g: g.rank), "", memo, findings
-            )
+            grade = max(under_way.grade, Grade.BILLED_UNITS, key=lambda g: g.rank)
+            await self._correct(under_way, attempt, 0, grade, "", memo)
+            under_way.in_order.add(attempt.id)
         elif attempt.total_nanos:
-            findings.disputes.append(_dispute(one, Side.LEDGER, None, None))
+            under_way.disputes.append(_dispute(attempt, Side.LEDGER, None, None))
+        else:
+            under_way.in_order.add(attempt.id)
 
     async def _correct(
-        self, attempt: Attempt, amount: int, grade: Grade, units: str, memo: str, findings: _Findings
+        self, under_way: _Comparison, attempt: Attempt, amount: int, grade: Grade, units: str, memo: str
     ) -> None:
+        if not moves(attempt, amount, grade):
+            # Most bills say what is known: they are not worth a transaction each.
+            return
         settled: Attempt = await self._store.execute(
             Correct(attempt.id, amount_nanos=amount, grade=grade, units=units, memo=memo)
         )
-        findings.corrected_nanos += settled.total_nanos - attempt.total_nanos
+        under_way.corrected_nanos += settled.total_nanos - attempt.total_nanos
 
 
 def _names_money(provider: str) -> bool:
@@ -252,12 +317,29 @@ def _units(bills: Sequence[Bill]) -> str:
 
 def _may_be(bill: Bill, attempt: Attempt) -> bool:
     sent = attempt.dispatched_at or attempt.usage_at
-    earliest = sent - 120 * MICROS_PER_SECOND
-    return bill.endpoint == attempt.endpoint and earliest <= bill.at < sent + DAY_MICROS
+    earliest = sent - int(search_span_seconds * MICROS_PER_SECOND)
+    return bill.endpoint == attempt.endpoint and earliest <= bill.at < sent + _EDGE
 
 
-def _dispute(one: BilledAttempt, side: Side, bill: Bill | None, billed: int | None) -> Discrepancy:
-    attempt = one.attempt
+def _list_strangers(under_way: _Comparison, strangers: Iterable[Bill]) -> None:
+    """Charges of the span that no attempt has; free ones are nobody's concern."""
+    for bill in strangers:
+        if bill.nanos != 0 and under_way.range_from <= bill.at < under_way.range_before:
+            under_way.billed_nanos += bill.nanos or 0
+            under_way.disputes.append(_stranger(under_way.provider, bill))
+
+
+def _list_misplaced(under_way: _Comparison, seen: set[str]) -> None:
+    """Lines of an invoice about attempts of another time: to be looked at, not to be booked."""
+    for attempt_id, bills in under_way.bills.items():
+        for bill in bills if attempt_id not in seen else ():
+            under_way.in_order.discard(bill.bill_id)
+            under_way.billed_nanos += bill.nanos or 0
+            misplaced = _stranger(under_way.provider, bill)
+            under_way.disputes.append(replace(misplaced, attempt_id=attempt_id))
+
+
+def _dispute(attempt: Attempt, side: Side, bill: Bill | None, billed: int | None) -> Discrepancy:
     return Discrepancy(
         provider=attempt.provider,
         side=side,

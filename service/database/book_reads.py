@@ -29,24 +29,22 @@ class DatabaseBooksReader:
         self._reports = reports
 
     async def attempts_used(
-        self, provider: str, since: int, before: int, limit: int
+        self, provider: str, since: int, before: int, limit: int, after: tuple[int, str] | None = None
     ) -> tuple[BilledAttempt, ...]:
         """The attempts at the provider that were sent and whose usage time is in the span, oldest first."""
 
         def read(connection: Connection) -> tuple[BilledAttempt, ...]:
             c = attempts.c
-            asked = (
-                select(attempts)
-                .where(
-                    c.provider == provider,
-                    c.usage_at >= since,
-                    c.usage_at < before,
-                    c.dispatched_at.is_not(None),
-                )
-                .order_by(c.usage_at, c.id)
-                .limit(limit)
+            asked = select(attempts).where(
+                c.provider == provider,
+                c.usage_at >= (since if after is None else max(since, after[0])),
+                c.usage_at < before,
+                c.dispatched_at.is_not(None),
             )
-            found = [codec.ATTEMPTS.record(row) for row in connection.execute(asked)]
+            if after is not None:
+                asked = asked.where(tuple_(c.usage_at, c.id) > tuple_(*(literal(one) for one in after)))
+            rows = connection.execute(asked.order_by(c.usage_at, c.id).limit(limit))
+            found = [codec.ATTEMPTS.record(row) for row in rows]
             names = _names(connection, [one.id for one in found])
             return tuple(BilledAttempt(one, names.get(one.id, ())) for one in found)
 

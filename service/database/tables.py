@@ -7,7 +7,7 @@ what no query looks into. There are no foreign keys: their checks would lock par
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -25,6 +25,7 @@ from sqlalchemy import (
     literal_column,
     not_,
 )
+from sqlalchemy import text as sql_text
 
 from service.database.dialect import clustered, partial_index, roomy
 
@@ -237,6 +238,11 @@ attempts = Table(
 partial_index("attempts_holding", attempts.c.project, where=attempts.c.hold_open)
 Index("attempts_by_payer", attempts.c.payer_job)
 Index("attempts_by_project", attempts.c.project, attempts.c.usage_at)
+Index("attempts_by_use", attempts.c.provider, attempts.c.usage_at, attempts.c.id)
+HOLDING: Final = sql_text("attempts.hold_open")
+"""The condition of `attempts_holding` for queries, word for word: an engine without booleans uses the index for nothing else."""
+WITHOUT_END: Final = sql_text("NOT attempts.hold_open AND attempts.result IS NULL")
+"""The same of `attempts_without_end`."""
 # Conditions on columns that change with the hold only: an index on what every step changes would make every step dearer.
 partial_index(
     "attempts_without_end",

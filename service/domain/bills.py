@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Final
 
 from service.domain.records import Grade
 from service.domain.value import value
+
+INVOICE_BILL: Final = "invoice:"
+"""How the ids of bills begin that come from an invoice: it has none of its own."""
 
 
 class Side(Enum):
@@ -52,7 +56,7 @@ class Reconciliation:
     complete: bool
     """Whether the provider's books were complete for the span; absence proves nothing else."""
     ledger_nanos: int
-    """What the ledger had before."""
+    """What the ledger had before, for what could be compared: a charge whose bill may still come is left out."""
     billed_nanos: int
     corrected_nanos: int
     matched_count: int

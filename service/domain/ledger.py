@@ -126,6 +126,14 @@ def settle(
     )  # fmt: skip
 
 
+def moves(attempt: Attempt, amount_nanos: int, grade: Grade) -> bool:
+    """Whether this evidence of what an attempt costs writes anything."""
+    if attempt.hold_open:
+        return True
+    confirms = attempt.grade is Grade.UNCONFIRMED and grade.rank > attempt.grade.rank
+    return grade.rank >= attempt.grade.rank and (amount_nanos != attempt.total_nanos or confirms)
+
+
 def _post(world: World, attempt: Attempt, amount_nanos: int, grade: Grade, units: str, memo: str) -> Attempt:
     for row in world.holds_of(attempt.id):
         key = (row.budget_id, row.window_start)
@@ -148,8 +156,7 @@ def _correct(
     world: World, attempt: Attempt, amount_nanos: int, grade: Grade, units: str, memo: str
 ) -> Attempt:
     before = attempt.total_nanos
-    confirms = attempt.grade is Grade.UNCONFIRMED and grade.rank > attempt.grade.rank
-    if grade.rank < attempt.grade.rank or (amount_nanos == before and not confirms):
+    if not moves(attempt, amount_nanos, grade):
         return attempt
     for row in world.holds_of(attempt.id):
         key = (row.budget_id, row.window_start)

@@ -72,9 +72,11 @@ class BooksReader(Protocol):
     """What reconciliation compares, and what it found. MUST NOT block the event loop; raises `StoreUnavailable`."""
 
     async def attempts_used(
-        self, provider: str, since: int, before: int, limit: int
+        self, provider: str, since: int, before: int, limit: int, after: tuple[int, str] | None = None
     ) -> tuple[BilledAttempt, ...]:
-        """The attempts at the provider that were sent and whose usage time is in the span (microseconds), oldest first."""
+        """The attempts at the provider that were sent and whose usage time is in the span (microseconds), oldest first. `after` is
+        (usage_at, id) of the last row of the page before.
+        """
         ...
 
     async def attempts_of_ids(self, provider: str, provider_ids: tuple[str, ...]) -> Mapping[str, str]:

@@ -19,7 +19,7 @@ class MemoryBooks:
         self._tables = store.tables
 
     async def attempts_used(
-        self, provider: str, since: int, before: int, limit: int
+        self, provider: str, since: int, before: int, limit: int, after: tuple[int, str] | None = None
     ) -> tuple[BilledAttempt, ...]:
         """Attempts that were sent, by usage time."""
         found = [
@@ -30,8 +30,9 @@ class MemoryBooks:
         names = self._tables.provider_ids.values()
         return tuple(
             BilledAttempt(one, tuple(id_.provider_id for id_ in names if id_.attempt_id == one.id))
-            for one in sorted(found, key=lambda one: (one.usage_at, one.id))[:limit]
-        )
+            for one in sorted(found, key=lambda one: (one.usage_at, one.id))
+            if after is None or (one.usage_at, one.id) > after
+        )[:limit]
 
     async def attempts_of_ids(self, provider: str, provider_ids: tuple[str, ...]) -> Mapping[str, str]:
         """Who has these ids."""

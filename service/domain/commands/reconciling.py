@@ -24,8 +24,8 @@ class Correct(Evidence):
 
 @value(frozen=True, slots=True)
 class RecordComparison(Command):
-    """Keep what a comparison found: its figures if they are news, the charges in dispute, and the end of disputes that it does
-    not find any more. Answers the newest Reconciliation of the span.
+    """Keep what a comparison found: its figures if they are news, the charges in dispute, and the end of disputes that it
+    found in order. Answers the newest Reconciliation of the span.
     """
 
     provider: str
@@ -40,3 +40,5 @@ class RecordComparison(Command):
     started_at: int
     disputes: tuple[Discrepancy, ...]
     """`created_at` and the resolution are the store's to set."""
+    in_order: frozenset[str] = frozenset()
+    """Subjects that both sides know. What a comparison did not look at, or misses on an incomplete bill, stays in dispute."""

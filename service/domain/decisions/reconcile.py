@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from service.domain import ledger
-from service.domain.bills import Discrepancy, Reconciliation, Side
+from service.domain.bills import INVOICE_BILL, Discrepancy, Reconciliation, Side
 from service.domain.commands import Correct, RecordComparison
-from service.domain.records import Attempt
+from service.domain.records import Attempt, Grade
 from service.domain.world import World
 
 
@@ -26,10 +26,12 @@ def record_comparison(world: World, command: RecordComparison) -> Reconciliation
     for key, dispute in disputes.items():
         _open(world, key, dispute)
     for known in list(world.discrepancies.values()):
-        settled = (known.provider, known.side, known.subject) not in disputes
-        if settled and known.resolved_at is None and _concerns(command, known):
-            ended = replace(known, resolved_at=world.now, resolution="found on both sides since")
-            world.discrepancies.put((known.provider, known.side, known.subject), ended)
+        key = (known.provider, known.side, known.subject)
+        if key not in disputes and known.resolved_at is None and _concerns(command, known):
+            resolution = _resolution(command, known)
+            if resolution:
+                ended = replace(known, resolved_at=world.now, resolution=resolution)
+                world.discrepancies.put(key, ended)
     sides = [one.side for one in command.disputes]
     found = Reconciliation(
         provider=command.provider,
@@ -82,6 +84,18 @@ def _says_the_same(before: Reconciliation, found: Reconciliation) -> bool:
 def _concerns(command: RecordComparison, known: Discrepancy) -> bool:
     in_span = command.range_from <= known.usage_at < command.range_before
     return known.provider == command.provider and in_span
+
+
+def _resolution(command: RecordComparison, known: Discrepancy) -> str:
+    """How a dispute that was not found again has ended; empty when this comparison says nothing about it."""
+    on_invoice, from_invoice = command.grade is Grade.INVOICE, known.bill_id.startswith(INVOICE_BILL)
+    if known.side is Side.AMOUNT and on_invoice:
+        # Found where an invoice stands against weaker books: only those can say that they agree now.
+        return ""
+    if known.subject in command.in_order:
+        return "found on both sides since"
+    withdrawn = known.side is Side.PROVIDER and command.complete and on_invoice == from_invoice
+    return "not on the bill any more" if withdrawn else ""
 
 
 def _open(world: World, key: tuple[str, Side, str], dispute: Discrepancy) -> None:

@@ -172,10 +172,20 @@ def test_replicas_have_the_smallest_free_ordinals(desk: Desk) -> None:
     """A replica keeps its own; one whose lease ended gives its ordinal away, and gets another when it comes back."""
     assert [0, 1, 2] == [desk.run(c.Heartbeat(name)) for name in ("a", "b", "c")]
     desk.clock.advance(lease_seconds)
-    assert 1 == desk.run(c.Heartbeat("b"))
-    assert 0 == desk.run(c.Heartbeat("d"))
+    assert 0 == desk.run(c.Heartbeat("a"))
+    assert 1 == desk.run(c.Heartbeat("d"))
+    assert 2 == desk.run(c.Heartbeat("b"))
+    assert 0 == desk.run(c.Heartbeat("a"))
+
+
+def test_somebody_living_has_the_ordinal_0(desk: Desk) -> None:
+    """Where nobody has it any more, whoever beats first leaves its own for it."""
+    assert [0, 1, 2] == [desk.run(c.Heartbeat(name)) for name in ("a", "b", "c")]
+    desk.clock.advance(lease_seconds - 1)
+    assert [1, 2] == [desk.run(c.Heartbeat(name)) for name in ("b", "c")]
+    desk.clock.advance(2)
+    assert [0, 1] == [desk.run(c.Heartbeat(name)) for name in ("c", "b")]
     assert 2 == desk.run(c.Heartbeat("a"))
-    assert 1 == desk.run(c.Heartbeat("b"))
 
 
 def test_renders_of_the_dead_are_taken_over_with_a_new_fence(desk: Desk) -> None:

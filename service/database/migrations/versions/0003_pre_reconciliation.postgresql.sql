@@ -76,3 +76,5 @@ COMMENT ON COLUMN reconciliations.number IS 'from 1; one that finds what the one
 COMMENT ON COLUMN reconciliations.complete IS 'whether absence from the provider''s books proves anything';
 
 COMMENT ON COLUMN reconciliations.ledger_nanos IS 'what the ledger had before';
+
+CREATE INDEX attempts_by_use ON attempts (provider, usage_at, id);

@@ -42,3 +42,5 @@ CREATE TABLE reconciliations (
 );
 
 CREATE INDEX reconciliations_by_time ON reconciliations (started_at, provider, grade, range_from, number);
+
+CREATE INDEX attempts_by_use ON attempts (provider, usage_at, id);
