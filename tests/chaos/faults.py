@@ -80,6 +80,7 @@ class Troublemaker:
         self.counts: Counter[str] = Counter()
         self.deployment = deployment
         self._troubled: set[str] = set()
+        self._calmer = asyncio.Condition()
         self.restarting = asyncio.Lock()
 
     async def carry_out(self, round_: Round) -> None:
@@ -88,24 +89,20 @@ class Troublemaker:
         self.counts[round_.name] += 1
         await carry_out(self, round_)
 
-    def _victim(self, round_: Round) -> Replica | None:
-        """The planned replica, or the next one without trouble, as long as one is left over."""
-        replicas = self.deployment.replicas
-        if len(self._troubled) >= len(replicas) - 1:
-            return None
-        turned = replicas[round_.replica :] + replicas[: round_.replica]
-        return next(one for one in turned if one.name not in self._troubled)
-
     async def on_one(self, round_: Round, work: Callable[[Replica], Awaitable[None]]) -> None:
-        """Work on the planned replica or, when that has its own trouble, on another one; one is always left alone."""
-        victim = self._victim(round_)
-        if victim is None:
-            return
-        self._troubled.add(victim.name)
+        """Work on the planned replica or, when that has its own trouble, on another one, soon; one is always left alone."""
+        replicas = self.deployment.replicas
+        turned = replicas[round_.replica :] + replicas[: round_.replica]
+        async with self._calmer:
+            await self._calmer.wait_for(lambda: len(self._troubled) < len(replicas) - 1)
+            victim = next(one for one in turned if one.name not in self._troubled)
+            self._troubled.add(victim.name)
         try:
             await work(victim)
         finally:
-            self._troubled.discard(victim.name)
+            async with self._calmer:
+                self._troubled.discard(victim.name)
+                self._calmer.notify()
 
 
 async def _kill(trouble: Troublemaker, round_: Round) -> None:
