@@ -6,12 +6,23 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, case, false, func, literal, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    TextClause,
+    case,
+    false,
+    func,
+    literal,
+    select,
+    tuple_,
+)
 
 from service.database import codec
 from service.database.ledger_tables import budget_changes, budgets
 from service.database.snapshots import Snapshots
-from service.database.tables import attempts, audit_events, jobs, provider_ids, renders, switches
+from service.database.tables import HOLDING, attempts, audit_events, jobs, provider_ids, renders, switches
 from service.domain.budget import budget_name
 from service.domain.limits import switches_count_max
 from service.domain.oversight import AuditEvent, Switch, SwitchState
@@ -88,11 +99,11 @@ def _attempts(query: AttemptQuery) -> Select[Any]:
     c = attempts.c
     at = func.coalesce(c.dispatched_at, 0)
     place = tuple_(at, c.id)
-    conditions: list[ColumnElement[bool]] = []
+    conditions: list[ColumnElement[bool] | TextClause] = []
     if query.states:
         conditions.append(c.state.in_(query.states))
         if _HOLDING.issuperset(query.states):
-            conditions.append(c.hold_open)
+            conditions.append(HOLDING)
     plain = ((c.provider, query.provider), (c.route, query.route), (c.project, query.project))
     conditions += [column == wanted for column, wanted in plain if wanted is not None]
     if query.job_id is not None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import CompoundSelect, Connection, and_, func, not_, or_, select, union
+from sqlalchemy import CompoundSelect, Connection, and_, func, or_, select, union
 
 from service.database import codec
 from service.database.snapshots import Snapshots
-from service.database.tables import attempts, jobs, provider_ids, renders, replicas
+from service.database.tables import HOLDING, WITHOUT_END, attempts, jobs, provider_ids, renders, replicas
 from service.database.views import Views
 from service.domain.limits import MICROS_PER_SECOND, late_search_seconds
 from service.domain.records import Attempt, AttemptState, Grade, RenderState
@@ -19,8 +19,6 @@ _LATE_MICROS: Final = int(late_search_seconds) * MICROS_PER_SECOND
 _HELD_MICROS_MAX: Final = _LATE_MICROS
 """More than lies between the first hold of a render and the dispatch of any of its attempts."""
 _UNRESOLVED: Final = (AttemptState.DISPATCHING.value, AttemptState.UNKNOWN.value)
-_WITHOUT_END: Final = and_(not_(attempts.c.hold_open), attempts.c.result.is_(None))
-"""As the condition of the index `attempts_without_end`."""
 
 
 class DatabaseWorkReader:
@@ -116,19 +114,16 @@ class DatabaseWorkReader:
         def read(connection: Connection) -> tuple[Attempt, ...]:
             since = self._snapshots.now(connection) - 2 * _LATE_MICROS - _HELD_MICROS_MAX
             c = attempts.c
-            same = (
-                c.provider == provider,
-                c.endpoint == endpoint,
-                c.input_digest == input_digest,
-                c.provider_id.is_(None),
-            )
-            open_ones = select(attempts).where(c.hold_open, c.state.in_(_UNRESOLVED), *same)
+            # Provider and endpoint are compared afterwards: asked for, they tempt into an index over all attempts of a provider.
+            same = (c.input_digest == input_digest, c.provider_id.is_(None))
+            open_ones = select(attempts).where(HOLDING, c.state.in_(_UNRESOLVED), *same)
             given_up = select(attempts).where(
-                _WITHOUT_END, c.usage_at >= since, c.grade == Grade.UNCONFIRMED.value, *same
+                WITHOUT_END, c.usage_at >= since, c.grade == Grade.UNCONFIRMED.value, *same
             )
             rows = connection.execute(union(open_ones, given_up)).all()
             found = [codec.ATTEMPTS.record(row) for row in rows]
-            return tuple(sorted(found, key=lambda one: (one.dispatched_at or 0, one.id)))
+            there = [one for one in found if (one.provider, one.endpoint) == (provider, endpoint)]
+            return tuple(sorted(there, key=lambda one: (one.dispatched_at or 0, one.id)))
 
         return await self._snapshots.read(read)
 
@@ -149,7 +144,7 @@ def _late(now: int) -> CompoundSelect[Any]:
     without_end = (
         select(c.render_id, c.dispatched_at)
         .select_from(joined)
-        .where(_WITHOUT_END, c.usage_at >= since - _HELD_MICROS_MAX, *recent, may_end)
+        .where(WITHOUT_END, c.usage_at >= since - _HELD_MICROS_MAX, *recent, may_end)
     )
     unkept = and_(renders.c.fresh_until.is_(None), renders.c.finished_at >= since)
     without_picture = (
