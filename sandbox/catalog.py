@@ -46,6 +46,7 @@ class Ask:
     format: Format
     seed: int | None = None
     quality: str = ""
+    resolution: str = ""
     pictures: tuple[str, ...] = ()
     follows_picture: bool = False
     inline: bool = False

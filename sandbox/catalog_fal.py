@@ -19,6 +19,8 @@ from sandbox.catalog import (
     optional_integer,
     pace_of_test,
 )
+from sandbox.catalog_flux_2 import flux_2_fal
+from sandbox.catalog_nano_banana_2 import nano_banana_2_fal
 from sandbox.fields import Field, Problem, size_of
 from sandbox.tariffs import gpt_image_2_fal, per_image, per_megapixel
 
@@ -348,5 +350,6 @@ def fal_models() -> dict[str, Model]:
         )
         for endpoint, orders in TEST_ORDERS.items()
     ]
-    real = (*_flux_models(), *_flux_edit_models(), *_gpt_models(), *_partner_models())
+    newer = (*flux_2_fal(), *nano_banana_2_fal())
+    real = (*_flux_models(), *_flux_edit_models(), *_gpt_models(), *_partner_models(), *newer)
     return {model.endpoint: model for model in (*real, *tests)}

@@ -19,6 +19,8 @@ from sandbox.catalog import (
     optional_integer,
     pace_of_test,
 )
+from sandbox.catalog_flux_2 import flux_2_replicate
+from sandbox.catalog_nano_banana_2 import nano_banana_2_replicate
 from sandbox.fields import Field, Problem
 from sandbox.tariffs import GPU_L40S_USD_PER_SECOND, per_image, per_image_by_quality, per_second
 
@@ -389,6 +391,8 @@ def replicate_models() -> dict[str, Model]:
         _gpt_model(),
         _sdxl_model(),
         _seedream_model(),
+        *flux_2_replicate(),
+        *nano_banana_2_replicate(),
         *tests,
     )
     return {model.endpoint: model for model in everything}

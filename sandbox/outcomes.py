@@ -115,6 +115,7 @@ def made_of(ask: Ask, outputs: int, inputs_px: tuple[tuple[int, int], ...], seco
         height_px=height_px,
         inputs_px=inputs_px,
         run_seconds=Decimal(str(round(seconds, 6))),
+        resolution=ask.resolution,
     )
 
 

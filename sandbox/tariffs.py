@@ -26,6 +26,7 @@ class Made:
     height_px: int
     inputs_px: tuple[tuple[int, int], ...]
     run_seconds: Decimal
+    resolution: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,58 @@ def per_image_by_quality(prices_usd: Mapping[str, str]) -> Tariff:
             + sum(picture_tokens(size) for size in made.inputs_px),
         }
         return Charge(Decimal(made.outputs), "images", Decimal(prices_usd[made.quality]), metrics)
+
+    return charge
+
+
+def per_image_by_resolution(prices_usd: Mapping[str, str]) -> Tariff:
+    """A price per picture that depends on the resolution, and Replicate's metric for it."""
+
+    def charge(made: Made) -> Charge:
+        metrics = {"image_output_count": made.outputs}
+        return Charge(Decimal(made.outputs), "images", Decimal(prices_usd[made.resolution]), metrics)
+
+    return charge
+
+
+def per_image_by_factor(price_usd: str, factors: Mapping[str, str]) -> Tariff:
+    """fal's way to the same: one price, and units that count a dearer resolution for more than one."""
+
+    def charge(made: Made) -> Charge:
+        units = (made.outputs * Decimal(factors[made.resolution])).normalize()
+        return Charge(units, "images", Decimal(price_usd))
+
+    return charge
+
+
+def _whole_megapixels(made: Made) -> int:
+    sizes = [(made.width_px, made.height_px)] * made.outputs + list(made.inputs_px)
+    return sum(-(-width_px * height_px // PIXELS_PER_MEGAPIXEL) for width_px, height_px in sizes)
+
+
+def first_and_further_megapixels(first_usd: str, further_usd: str) -> Tariff:
+    """A price for the first megapixel of a request and another for each further one, inputs counted; in units of a dollar."""
+
+    def charge(made: Made) -> Charge:
+        amount = Decimal(first_usd) + Decimal(further_usd) * (_whole_megapixels(made) - 1)
+        return Charge(amount, "units", Decimal(1))
+
+    return charge
+
+
+def run_and_megapixels(run_usd: str, megapixel_usd: str) -> Tariff:
+    """A price for the run and one for each megapixel of 1,000,000 pixels that goes in or comes out, not rounded."""
+
+    def charge(made: Made) -> Charge:
+        sent = Decimal(sum(width_px * height_px for width_px, height_px in made.inputs_px)).scaleb(-6)
+        drawn = Decimal(made.width_px * made.height_px * made.outputs).scaleb(-6)
+        amount = Decimal(run_usd) + Decimal(megapixel_usd) * (sent + drawn)
+        metrics: dict[str, int | float] = {
+            "run_count": 1,
+            "image_input_megapixel_count": float(sent),
+            "image_output_megapixel_count": float(drawn),
+        }
+        return Charge(amount, "dollars", Decimal(1), metrics)
 
     return charge
 

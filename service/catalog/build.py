@@ -175,4 +175,5 @@ def price_ask(entry: AskEntry, run_seconds_max: int) -> PriceAsk:
         run_seconds_max=run_seconds_max if entry.run_seconds_max is None else entry.run_seconds_max,
         prompt_characters=entry.prompt_characters,
         prompt_bytes=entry.prompt_characters,
+        fewer_possible=entry.fewer_possible,
     )

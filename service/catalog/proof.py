@@ -72,8 +72,10 @@ def _word_faults(limits: RouteLimits, wording: Wording) -> Iterator[str]:
 
 
 def _size_faults(limits: RouteLimits, words: SizeWording) -> Iterator[str]:
-    if (words.form is SizeForm.NONE) == bool(words.name):
-        yield "wording.size.name: needed for every form but none"
+    if (words.form in {SizeForm.NONE, SizeForm.EDGES}) == bool(words.name):
+        yield "wording.size.name: needed for every form but none and edges"
+    if words.form is SizeForm.EDGES and (limits.ratio_sizes or limits.auto_size):
+        yield "limits: only exact sizes where only edges can be said"
     if words.form is SizeForm.NONE and (limits.size_range or limits.exact_sizes or limits.ratio_sizes):
         yield "wording.size.form: none, though the limits accept sizes"
     if words.form is SizeForm.IMAGE_SIZE and any(one.dimensions is None for one in limits.ratio_sizes):

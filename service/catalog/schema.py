@@ -167,6 +167,7 @@ class AskEntry(Checked):
     inputs: tuple[Edges, ...] = Field(default=(), strict=False)
     prompt_characters: Count = 0
     run_seconds_max: Count | None = None
+    fewer_possible: bool = False
 
 
 class ExampleEntry(Checked):

@@ -217,6 +217,8 @@ class SizeForm(Enum):
     RATIO_OR_EDGES = "ratio_or_edges"
     """A field for the aspect ratio; for an exact size the word `custom` there, and two fields for the edges.
     """
+    EDGES = "edges"
+    """Two fields for the edges."""
     RATIO_OR_TEXT = "ratio_or_text"
     """One field that takes an aspect ratio or an exact size as text (`1024x1536`)."""
 

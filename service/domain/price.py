@@ -127,7 +127,7 @@ class PriceSnapshot:
         if priced.ceiling is None:
             return Estimate(None, None, Certainty.UNKNOWN)
         ceiling = total(priced.ceiling)
-        if priced.expected is None:
+        if priced.expected is None or ask.fewer_possible:
             return Estimate(ceiling, ceiling, Certainty.CEILING_ONLY, priced.ceiling)
         certainty = Certainty.EXACT if priced.exact and not self.estimated else Certainty.ESTIMATE
         expected = total(priced.expected)

@@ -41,6 +41,8 @@ class PriceAsk:
     prompt_bytes: int = 0
     """UTF-8 bytes of the prompt: no tokenizer makes more tokens than that. 0 where unknown: four per
     character."""
+    fewer_possible: bool = False
+    """The provider decides how many pictures it returns, up to `image_count`."""
 
     @property
     def pixels(self) -> int | None:
@@ -224,7 +226,10 @@ class PerMegapixel(Rule):
 
 @dataclass(frozen=True, slots=True)
 class RunPlusMegapixels(Rule):
-    """A price for the run, plus one per megapixel that goes in and one per megapixel that comes out."""
+    """A price for the run, plus one per megapixel that goes in and one per megapixel that comes out.
+
+    `ceiling_rounding` and `auto_pixels_max` as in `PerMegapixel`.
+    """
 
     kind: ClassVar[str] = "run_plus_megapixels"
 
@@ -233,10 +238,13 @@ class RunPlusMegapixels(Rule):
     output_usd: Decimal
     rounding: MegapixelRounding
     auto_pixels_max: int | None = None
+    ceiling_rounding: MegapixelRounding | None = None
 
-    def _lines(self, ask: PriceAsk, pixels: int, rounding: Rounding) -> tuple[PriceLine, ...]:
-        inputs = sum((self.rounding.megapixels(width * height) for width, height in ask.inputs), Decimal(0))
-        outputs = self.rounding.megapixels(pixels) * ask.image_count
+    def _lines(
+        self, ask: PriceAsk, pixels: int, how: MegapixelRounding, rounding: Rounding
+    ) -> tuple[PriceLine, ...]:
+        inputs = sum((how.megapixels(width * height) for width, height in ask.inputs), Decimal(0))
+        outputs = how.megapixels(pixels) * ask.image_count
         lines = [
             line("run", 1, "run", self.run_usd, rounding),
             line("output megapixels", outputs, "megapixel", self.output_usd, rounding),
@@ -247,12 +255,14 @@ class RunPlusMegapixels(Rule):
 
     def price(self, ask: PriceAsk) -> Priced:
         """The sum; with an automatic size only the ceiling is known."""
+        wary = self.ceiling_rounding or self.rounding
         if ask.pixels is None:
             if self.auto_pixels_max is None:
                 return UNPRICED
-            return Priced(None, self._lines(ask, self.auto_pixels_max, Rounding.UP))
-        expected = self._lines(ask, ask.pixels, Rounding.NEAREST)
-        return Priced(expected, self._lines(ask, ask.pixels, Rounding.UP), exact=True)
+            return Priced(None, self._lines(ask, self.auto_pixels_max, wary, Rounding.UP))
+        expected = self._lines(ask, ask.pixels, self.rounding, Rounding.NEAREST)
+        ceiling = self._lines(ask, ask.pixels, wary, Rounding.UP)
+        return Priced(expected, ceiling, exact=total(expected) == total(ceiling))
 
     def metric_prices(self, ask: PriceAsk) -> Mapping[str, Decimal]:
         """One for each part."""

@@ -108,6 +108,11 @@ def images_most(route: Route, drawing: Drawing) -> int:
     return drawing.image_count * (factor if isinstance(factor, int) else 1)
 
 
+def fewer_possible(route: Route, drawing: Drawing) -> bool:
+    """Whether the provider decides how many of `images_most` it draws."""
+    return images_most(route, drawing) > drawing.image_count
+
+
 def price_ask(route: Route, drawing: Drawing) -> PriceAsk:
     """What the route's price depends on; the prompt's length only where it does."""
     inputs = () if drawing.inputs is None else drawing.inputs.images
@@ -131,6 +136,7 @@ def price_ask(route: Route, drawing: Drawing) -> PriceAsk:
         run_seconds_max=route.run_seconds_max,
         prompt_characters=len(drawing.prompt) if words else 0,
         prompt_bytes=len(drawing.prompt.encode()) if words else 0,
+        fewer_possible=fewer_possible(route, drawing),
     )
 
 

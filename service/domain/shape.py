@@ -106,6 +106,8 @@ def _size(words: SizeWording, limits: RouteLimits, drawing: Drawing) -> dict[str
     exact = drawing.size.dimensions
     if words.form is SizeForm.IMAGE_SIZE:
         return {words.name: _image_size(words, limits, drawing)}
+    if exact is not None and words.form is SizeForm.EDGES:
+        return {words.width_field: exact.width_px, words.height_field: exact.height_px}
     if exact is not None and words.form is SizeForm.RATIO_OR_EDGES:
         return {
             words.name: words.custom,
