@@ -59,6 +59,7 @@ class RenderRun:
             if attempt is None:
                 return
             attempt = await self._step(errand, attempt)
+        self._context.log.error("render_in_circles", render=render.id)
 
     async def _step(self, errand: Errand, attempt: Attempt) -> Attempt | None:
         """Go on from where the row stands. Answers the row after it: of this attempt, or of the next; None at the end."""

@@ -13,7 +13,6 @@ from service.core.context import RunContext
 from service.core.doubles import doubled
 from service.core.errand import Errand
 from service.core.matching import Sighting, look
-from service.core.pokes import poke_key
 from service.core.steady import Steady
 from service.domain.absence import AbsenceRule, absent_from, doubted_from, search_until
 from service.domain.catalog import Route
@@ -79,8 +78,7 @@ class Seeker:
 
     async def seek(self, errand: Errand, attempt: Attempt, route: Route) -> Attempt | None:
         """The attempt as its row tells it, once it tells; None when the render ended or is not ours any more."""
-        render_id = errand.render.id
-        subscription = self._context.hints.subscribe(poke_key(render_id), render_id)
+        subscription = self._context.hints.subscribe(errand.render.id)
         try:
             known = await self._row(errand, attempt)
             quest = self._quest(known or attempt, route)
@@ -157,7 +155,7 @@ class Seeker:
         quest.look_at = self._next_look(quest)
 
     def _next_look(self, quest: _Quest) -> int:
-        """Ever more rarely; but at the first moment that counts, and as soon as another one does."""
+        """Ever more rarely; but at the first moment that counts, and then as far apart as readings have to be that count."""
         now = self._context.clock.now()
         if quest.rule is not None and now >= quest.absent_at:
             gap = int(quest.rule.scan_gap_seconds * _MICROS)
@@ -186,9 +184,7 @@ class Seeker:
         if rule is None or not sighting.absent:
             quest.absent_count = 0
             return False
-        gap = int(rule.scan_gap_seconds * _MICROS)
-        early = quest.absent_seen_at is not None and begun - quest.absent_seen_at < gap
-        if begun < quest.absent_at or (quest.absent_count and early):
+        if begun < quest.absent_at:
             return False
         quest.absent_count += 1
         quest.absent_seen_at = begun

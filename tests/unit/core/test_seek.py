@@ -242,6 +242,23 @@ async def test_an_id_that_comes_with_the_last_reading_wins(rig: Rig) -> None:
     assert (JobState.SUCCEEDED, 1) == (rig.job(submitted).state, len(rig.replicate.posted))
 
 
+async def test_absence_is_not_believed_when_the_list_may_have_lost_it(rig: Rig) -> None:
+    """Replicate's inputs are gone an hour after the end: whoever comes so late can find it, and not prove its absence."""
+    rig.replicate.dispatches.append(NOT_ACCEPTED)
+    submitted = await asked(rig, "replicate")
+    await rig.clock.run(1)
+    await rig.runner.stop()
+    rig.clock.advance(3_100)
+    searched = len(rig.records["replicate"].searched)
+    await rig.runner.start()
+    await rig.recovered()
+    assert len(rig.records["replicate"].searched) >= searched + 2
+    assert (1, ("POST", PRICE, "UNCONFIRMED")) == (
+        len(rig.replicate.posted),
+        rig.kinds(rig.attempt(submitted))[-1],
+    )
+
+
 # -- equal requests
 
 

@@ -8,9 +8,10 @@ import pytest
 from service.core.housekeeping import heartbeats, leave
 from service.core.lease import Lease
 from service.core.requests import Submitted
+from service.core.seek import NEVER_ARRIVED
 from service.domain import commands as c
 from service.domain.errors import Reason
-from service.domain.exchange import CancelAnswer, Ended, Output, Result
+from service.domain.exchange import CancelAnswer, Ended, Output, Result, Unclear
 from service.domain.failure import Failure, Fault, ProviderUnavailable, RetryAdvice
 from service.domain.limits import (
     heartbeat_seconds,
@@ -24,7 +25,7 @@ from service.domain.records import AttemptState, JobState, RenderState
 from service.domain.view import JobView
 from service.metrics import Metrics
 from tests.support.clock import settle
-from tests.support.fake_provider import ENDED, QUEUED, RUNNING, success
+from tests.support.fake_provider import ENDED, QUEUED, RUNNING, ReplyLost, success
 from tests.unit.core.rig import CATALOG, MODEL, PRICE, Rig
 
 BROKE = Failure(Reason.PROVIDER_FAILED, "it broke", Fault.PROVIDER, RetryAdvice.FREE)
@@ -225,6 +226,18 @@ async def test_every_state_is_gone_on_with(rig: Rig, state: AttemptState) -> Non
         assert ["https://provider.invalid/row.png"] == rig.downloads.fetched
 
 
+@pytest.mark.parametrize("reason", [Reason.CONTENT_REJECTED, Reason.PROVIDER_REJECTED_INPUT])
+async def test_a_refusal_of_the_content_is_one_by_every_route(rig: Rig, reason: Reason) -> None:
+    """Whoever takes it over asks no other route; a refusal of a size or a format may be one by this route alone."""
+    submitted = await accepted_and_dead(rig)
+    view = rig.view(submitted)
+    rig.store.run(c.Dispatch(*fence(view), seed=1, input_digest="d"))
+    rig.store.run(c.Reject(view.attempts[0].id, Failure(reason, "no", Fault.CALLER, RetryAdvice.NEVER)))
+    await rig.runner.start()
+    await rig.recovered()
+    assert (0 if reason is Reason.CONTENT_REJECTED else 1) == len(rig.replicate.posted)
+
+
 async def test_pictures_are_brought_home_from_the_row_alone(rig: Rig) -> None:
     """What the provider said at the end is in the row: it need not be there, nor know the request any more."""
     submitted = await rig.submit()
@@ -366,6 +379,53 @@ async def test_a_request_that_arrives_after_it_was_sent_again_is_counted_stopped
     assert (1.0, True) == (counted, "double_dispatch" in sender.log.names())
     assert JobState.SUCCEEDED is rig.job(submitted).state
     assert POSTED == rig.kinds(rig.attempt(submitted))[-1]
+
+
+async def test_an_id_that_comes_before_the_next_attempt_was_sent_stops_it(rig: Rig) -> None:
+    """Proven absent, and there after all: the next attempt is not sent, and the first one's picture is fetched aside."""
+    rig.replicate.dispatches.append(Unclear("timeout", "no answer"))
+    submitted = await rig.submit(pin_provider="replicate")
+
+    def before(command: c.Command) -> None:
+        if isinstance(command, c.Dispatch) and rig.view(submitted).attempts[-1].number == 2:
+            rig.store.before = lambda _: None
+            rig.store.run(c.BindProviderId(rig.view(submitted).attempts[0].id, "replicate", "after-all"))
+
+    rig.store.before = before
+    await rig.finish()
+    assert (1, JobState.FAILED) == (len(rig.replicate.posted), rig.job(submitted).state)
+    assert [] == rig.replicate.cancelled
+
+
+async def test_a_search_that_finds_what_others_gave_up_hands_it_over(rig: Rig) -> None:
+    """The seeker was slow: by then its render has another owner and another attempt, which was not sent yet. Nothing is
+    cancelled: the found one is the only picture.
+    """
+    rig.replicate.dispatches.append(ReplyLost("timeout", "no answer"))
+    submitted = await rig.submit(pin_provider="replicate")
+    await settle()
+    rig.records["replicate"].away = 999
+    await rig.clock.run(150)
+    render, first = rig.render(submitted), rig.attempt(submitted)
+
+    def before(command: c.Command) -> None:
+        if isinstance(command, c.BindProviderId):
+            rig.store.before = lambda _: None
+            rig.store.run(c.TakeOver(((render.id, render.fence),), "replica-2"))
+            taken = (render.id, first.id, "replica-2", render.fence + 1)
+            rig.store.run(c.ResolveAbsent(*taken, failure=NEVER_ARRIVED))
+            again = c.Fail(*taken, failure=NEVER_ARRIVED, next_attempt_id="n", next_token="t", again=True)
+            assert isinstance(rig.store.run(again), c.NextAttempt)
+
+    rig.store.run(c.Heartbeat("replica-2"))
+    rig.store.tables.replicas.pop("replica-1", None)
+    rig.store.before = before
+    rig.records["replicate"].away = 0
+    await rig.clock.run(90)
+    assert ([first.id], []) == ([one.id for one in rig.superseded], rig.replicate.cancelled)
+    counted = {"provider": "replicate", "route": first.route}
+    assert not rig.metrics.registry.get_sample_value("lightmeter_double_dispatches_total", counted)
+    assert 0 == rig.runner.running_count
 
 
 async def test_a_late_sender_whose_attempt_is_still_the_newest_leaves_it_to_the_new_owner(rig: Rig) -> None:
