@@ -6,15 +6,19 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from typing import Final
 
 from service.domain.bills import INVOICE_BILL
 from service.domain.errors import FieldInvalid
 from service.domain.exchange import Bill
-from service.domain.limits import MICROS_PER_SECOND, invoice_rows_max
-from service.domain.money import NANOS_PER_USD
+from service.domain.limits import invoice_rows_max
+from service.domain.money import NANOS_MAX, NANOS_PER_USD
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICRO: Final = timedelta(microseconds=1)
+_NAME_CHARACTERS_MAX: Final = 300
 REQUEST, AMOUNT, ENDPOINT, TIME = "request_id", "amount_usd", "endpoint", "time"
 
 
@@ -24,11 +28,18 @@ def read_invoice(text: str, range_from: int) -> tuple[Bill, ...]:
     A row without a time counts at `range_from` (microseconds). Other columns are not looked at. Raises FieldInvalid naming the
     line and the column.
     """
-    rows = csv.DictReader(io.StringIO(text))
+    rows = csv.DictReader(io.StringIO(text, newline=""))
     missing = [name for name in (REQUEST, AMOUNT) if name not in (rows.fieldnames or ())]
     if missing:
         raise FieldInvalid.of(f"line 1: {missing[0]}", "the column is missing")
-    return tuple(_bills(rows, range_from))
+    try:
+        return tuple(_bills(rows, range_from))
+    except csv.Error as error:
+        raise FieldInvalid.of(f"line {rows.line_num}", f"is not CSV: {error}") from None
+
+
+def _is_name(text: str) -> bool:
+    return text.isprintable() and len(text) <= _NAME_CHARACTERS_MAX
 
 
 def _bills(rows: csv.DictReader[str], range_from: int) -> Iterator[Bill]:
@@ -38,13 +49,16 @@ def _bills(rows: csv.DictReader[str], range_from: int) -> Iterator[Bill]:
             raise FieldInvalid.of("lines", f"at most {invoice_rows_max} rows", limit=invoice_rows_max)
         line = rows.line_num
         request_id = (row[REQUEST] or "").strip()
-        if not request_id:
-            raise FieldInvalid.of(f"line {line}: {REQUEST}", "must not be empty")
+        endpoint = (row.get(ENDPOINT) or "").strip()
+        if not request_id or not _is_name(request_id):
+            raise FieldInvalid.of(f"line {line}: {REQUEST}", "must be a request's id", actual=request_id[:40])
+        if not _is_name(endpoint):
+            raise FieldInvalid.of(f"line {line}: {ENDPOINT}", "must be a name", actual=endpoint[:40])
         seen[request_id] += 1
         yield Bill(
             bill_id=f"{INVOICE_BILL}{request_id}:{seen[request_id]}",
             provider_id=request_id,
-            endpoint=(row.get(ENDPOINT) or "").strip(),
+            endpoint=endpoint,
             at=_time(line, row.get(TIME) or "", range_from),
             nanos=_nanos(line, row[AMOUNT] or ""),
         )
@@ -55,7 +69,7 @@ def _nanos(line: int, text: str) -> int:
         nanos = Decimal(text.strip().removeprefix("$")) * NANOS_PER_USD
     except InvalidOperation:
         nanos = Decimal("NaN")
-    if not nanos.is_finite() or nanos < 0 or nanos != nanos.to_integral_value():
+    if not nanos.is_finite() or not 0 <= nanos <= NANOS_MAX or nanos != nanos.to_integral_value():
         raise FieldInvalid.of(
             f"line {line}: {AMOUNT}",
             "must be dollars, 0 or more, with at most nine decimals",
@@ -70,9 +84,9 @@ def _time(line: int, text: str, otherwise: int) -> int:
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise FieldInvalid.of(
-            f"line {line}: {TIME}", "must be a time in RFC 3339", actual=text[:40]
-        ) from None
+        moment = _EPOCH - _MICRO
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return int(moment.timestamp() * MICROS_PER_SECOND)
+    if moment < _EPOCH:
+        raise FieldInvalid.of(f"line {line}: {TIME}", "must be a time in RFC 3339", actual=text[:40])
+    return (moment - _EPOCH) // _MICRO

@@ -93,7 +93,10 @@ class Reconciler:
         bills: Mapping[str, ProviderBills],
         clock: Clock,
         log: Log,
+        *,
+        page_rows: int = reconcile_page_rows,
     ) -> None:
+        self._page_rows = page_rows
         self._store = store
         self._reader = reader
         self._bills = bills
@@ -190,7 +193,7 @@ class Reconciler:
         after: tuple[int, str] | None = None
         while True:
             page = await self._reader.attempts_used(
-                under_way.provider, under_way.first_usage, under_way.range_before, reconcile_page_rows, after
+                under_way.provider, under_way.first_usage, under_way.range_before, self._page_rows, after
             )
             for one in page:
                 if not under_way.concerns(one.attempt):
@@ -204,7 +207,7 @@ class Reconciler:
                 raise TooMuchToCompare(
                     f"more than {reconcile_attempts_max} attempts at {under_way.provider} in the span"
                 )
-            if len(page) < reconcile_page_rows:
+            if len(page) < self._page_rows:
                 return seen
             after = (page[-1].attempt.usage_at, page[-1].attempt.id)
 

@@ -7,7 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 from service.core.housekeeping import Repeater
 from service.domain.commands import AccrueStorage
-from service.domain.limits import MICROS_PER_SECOND, accrual_days_count, accrual_look_seconds
+from service.domain.limits import (
+    MICROS_PER_SECOND,
+    accrual_days_count,
+    accrual_look_seconds,
+    paging_lag_seconds,
+)
 from service.domain.storage_price import StoragePrice, charges_of_day
 from service.ports import Clock, Log, StorageReader, Store
 
@@ -25,15 +30,21 @@ class StorageAccrual:
         self._price = price
         self._clock = clock
         self._log = log
+        self._charged: set[datetime] = set()
+        """Days that need no look any more: reading what is kept reads every picture's row."""
 
     async def accrue(self) -> int:
         """Charge the last days that have ended. Answers how many transfers were booked."""
-        today = datetime.fromtimestamp(self._clock.now() // MICROS_PER_SECOND, tz=UTC).replace(
-            hour=0, minute=0, second=0
-        )
+        # What was kept in a day's last instants has had its time to commit.
+        now = self._clock.now() // MICROS_PER_SECOND - paging_lag_seconds
+        today = datetime.fromtimestamp(now, tz=UTC).replace(hour=0, minute=0, second=0)
+        days = [today - back * _DAY for back in range(accrual_days_count, 0, -1)]
+        self._charged.intersection_update(days)
         booked = 0
-        for back in range(accrual_days_count, 0, -1):
-            booked += await self._charge(today - back * _DAY)
+        for day in days:
+            if day not in self._charged:
+                booked += await self._charge(day)
+                self._charged.add(day)
         return booked
 
     async def _charge(self, day: datetime) -> int:
