@@ -10,6 +10,8 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 
 from tests.simulation.run import JOBS_PER_SEED, Report, simulate
 
@@ -36,16 +38,13 @@ def main(arguments: list[str]) -> int:
     return _sum_up(reports, started, lines_max)
 
 
-def _one(work: tuple[int, int]) -> Report:
-    return simulate(work[0], jobs=work[1])
-
-
 def _all(seeds: range, jobs: int, workers: int) -> Iterable[Report]:
+    live = partial(simulate, jobs=jobs)
     if workers <= 1:
-        yield from (simulate(seed, jobs=jobs) for seed in seeds)
+        yield from map(live, seeds)
         return
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        yield from pool.imap_unordered(_one, [(seed, jobs) for seed in seeds], chunksize=4)
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield from pool.map(live, seeds, chunksize=4)
 
 
 def _sum_up(reports: Iterable[Report], started: float, lines_max: int) -> int:

@@ -28,15 +28,19 @@ class Account:
 
 
 def account(
-    tables: KeptTables, clouds: Mapping[str, Cloud], callers: Callers, stored: Mapping[str, bytes]
+    tables: KeptTables,
+    clouds: Mapping[str, Cloud],
+    callers: Callers,
+    stored: Mapping[str, bytes],
+    misled: set[str],
 ) -> Account:
-    """Compare the three books."""
+    """Compare the three books. What operators decided wrongly about the attempts in `misled` is on them."""
     found = Account()
     for sentence, key in (*_unfinished(tables), *_told(tables, callers), *_pictures(tables, stored)):
         found.lost += 1
         found.findings.append((sentence, key))
-    _bills(tables, clouds, found)
-    _twice(tables, clouds, found)
+    _bills(tables, clouds, misled, found)
+    _twice(tables, clouds, misled, found)
     found.findings += [(sentence, "") for sentence in faults(tables)]
     return found
 
@@ -79,7 +83,7 @@ def _pictures(tables: KeptTables, stored: Mapping[str, bytes]) -> Iterator[tuple
                 yield f"a promised picture of {render.id} is not stored", render.id
 
 
-def _bills(tables: KeptTables, clouds: Mapping[str, Cloud], found: Account) -> None:
+def _bills(tables: KeptTables, clouds: Mapping[str, Cloud], misled: set[str], found: Account) -> None:
     by_token = {attempt.token: attempt for attempt in tables.attempts.values()}
     asked_of: dict[str, list[Asked]] = defaultdict(list)
     for cloud in clouds.values():
@@ -91,7 +95,8 @@ def _bills(tables: KeptTables, clouds: Mapping[str, Cloud], found: Account) -> N
             else:
                 asked_of[attempt.id].append(asked)
     for attempt in tables.attempts.values():
-        _bill(attempt, asked_of[attempt.id], found)
+        if attempt.id not in misled:
+            _bill(attempt, asked_of[attempt.id], found)
 
 
 def _bill(attempt: Attempt, asked: list[Asked], found: Account) -> None:
@@ -109,7 +114,7 @@ def _bill(attempt: Attempt, asked: list[Asked], found: Account) -> None:
         )
 
 
-def _twice(tables: KeptTables, clouds: Mapping[str, Cloud], found: Account) -> None:
+def _twice(tables: KeptTables, clouds: Mapping[str, Cloud], misled: set[str], found: Account) -> None:
     by_token = {attempt.token: attempt for attempt in tables.attempts.values()}
     paid: dict[str, list[Asked]] = defaultdict(list)
     for cloud in clouds.values():
@@ -117,8 +122,24 @@ def _twice(tables: KeptTables, clouds: Mapping[str, Cloud], found: Account) -> N
             attempt = by_token.get(asked.token)
             if attempt is not None and asked.bill_nanos > 0:
                 paid[attempt.render_id].append(asked)
-    by_hand = {event.render_id for event in tables.events if event.kind == "RESOLVED_BY_HAND"}
+    theirs = {tables.attempts[key].render_id for key in misled}
     for render_id, several in paid.items():
-        if len(several) > 1 and render_id not in by_hand:
+        if len(several) > 1 and render_id not in theirs:
             found.paid_twice += len(several) - 1
             found.findings.append((f"paid {len(several)} times: {'; '.join(map(facts, several))}", render_id))
+
+
+def overlooked(
+    tables: KeptTables, clouds: Mapping[str, Cloud], lists_work: bool, since: float
+) -> Iterator[tuple[str, str]]:
+    """Charges that stand unconfirmed although the provider would have told, for hours, what they truly are."""
+    for cloud in clouds.values():
+        by_token = {asked.token: asked for asked in cloud.requests.values()}
+        for attempt in tables.attempts.values():
+            asked = by_token.get(attempt.token)
+            if asked is None or attempt.grade is not Grade.UNCONFIRMED or asked.outcome == "cancelled":
+                continue
+            told = asked.ends_at < since and asked.forgotten[1] < since and asked.outcome != "refused"
+            known = attempt.provider_id is not None or (lists_work and asked.listed_at < since)
+            if told and known and asked.outcome == "ok":
+                yield f"nobody asked again after {attempt.id}: {facts(asked)}", attempt.render_id

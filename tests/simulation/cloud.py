@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -65,7 +65,8 @@ class Asked:
     bill_nanos: int = 0
     """What it will bill once it ended."""
     looks: int = 0
-    notified: int = field(default=0)
+    mute: bool = False
+    """Its status is shown, and its result never."""
 
     def stage(self, now: float) -> Stage:
         """Where it stands."""
@@ -127,6 +128,9 @@ class Cloud:
         if happens(weather.forgets):
             start = now + random.uniform(0.0, queue + run)
             asked.forgotten = (start, start + random.uniform(1.0, 100.0))
+        if happens(weather.lost_for_good):
+            asked.forgotten = (now + random.uniform(0.0, queue + run), float("inf"))
+            asked.mute = random.random() < 0.5
         asked.bill_nanos = self._bill(asked)
         self.requests[asked.provider_id] = asked
         self._trace.note(self.name, "accepted", asked.provider_id, order.token, outcome)
@@ -162,7 +166,7 @@ class Cloud:
         """What a look at the status says."""
         asked = self.requests.get(provider_id)
         now = self._loop.time()
-        if asked is None or asked.forgotten[0] <= now < asked.forgotten[1]:
+        if asked is None or (asked.forgotten[0] <= now < asked.forgotten[1] and not asked.mute):
             return Status(Stage.GONE)
         asked.looks += 1
         stage = asked.stage(now)
@@ -177,7 +181,7 @@ class Cloud:
         """The result of an ended request; None when there is none to be had."""
         asked = self.requests.get(provider_id)
         now = self._loop.time()
-        if asked is None or now < asked.ends_at:
+        if asked is None or now < asked.ends_at or asked.forgotten[1] == float("inf"):
             return None
         left = asked.kept_seconds if self.name == "fal" else asked.ends_at + asked.kept_seconds - now
         metrics = {"image_output_count": asked.units} if self.name == "replicate" and asked.says_units else {}
@@ -232,7 +236,8 @@ class Cloud:
     def listed(self, search: Search, micros: Callable[[float], int]) -> Scan:
         """What its list shows of a search."""
         now = self._loop.time()
-        partial = self._mishaps.happens(self._mishaps.weather.list_partial)
+        weather = self._mishaps.weather
+        partial = weather.list_dead == "partial" or self._mishaps.happens(weather.list_partial)
         found = [
             Listed(one.provider_id, micros(one.received_at))
             for one in self.requests.values()

@@ -67,8 +67,11 @@ class WorldClock:
 class ReplicaClock(WorldClock):
     """A replica's clock: a little wrong about the time of day; it goes on while the replica is stopped."""
 
-    def __init__(self, loop: VirtualLoop, skew_seconds: float, boot_seconds: float) -> None:
+    def __init__(
+        self, loop: VirtualLoop, skew_seconds: float, boot_seconds: float, pace: Callable[[float], float]
+    ) -> None:
         super().__init__(loop)
+        self._pace = pace
         self._skew = round(skew_seconds * 1_000_000)
         self._boot = boot_seconds
 
@@ -79,6 +82,10 @@ class ReplicaClock(WorldClock):
     def monotonic(self) -> float:
         """Seconds since it was switched on."""
         return super().monotonic() + self._boot
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await asyncio.sleep(max(0.0, self._pace(seconds)))
 
 
 class ProviderDoor:
@@ -182,7 +189,8 @@ class ProviderDoor:
 
     async def find(self, search: Search) -> Scan:
         """Read its list."""
-        if self._mishaps.happens(self._mishaps.weather.list_away):
+        weather = self._mishaps.weather
+        if weather.list_dead == "away" or self._mishaps.happens(weather.list_away):
             await self._gate.refuse("find.away", ProviderUnavailable("the list is away"), after=0.5)
         answer: Scan = await self._look("find", lambda: self._cloud.listed(search, micros))
         return answer

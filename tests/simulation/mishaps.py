@@ -14,6 +14,8 @@ _ACTING = (
     "TakeOver", "Cancel", "ExpireJobs", "End", "POST", "result", "put", "download", "cancel", "find",
 )  # fmt: skip
 """Calls between which a process dies most interestingly."""
+_SHORT_SECONDS = 2.0
+_QUIET_PACE = 10.0
 
 
 def _rate(random_: random.Random, low: float, high: float) -> float:
@@ -59,6 +61,10 @@ class Weather:
     unavailable: float
     list_away: float
     list_partial: float
+    list_dead: str
+    """`away` or `partial` when the providers' lists are so for ever, even when all else is quiet."""
+    lost_for_good: float
+    """That a provider forgets a request it accepted, or never hands its result out."""
     download_fails: float
     result_broken: float
     storage_fails: float
@@ -85,6 +91,7 @@ def weather(random_: random.Random) -> Weather:
         queue_long=two(0.1, 0.4), queue_endless=two(0.02, 0.1), goes_back=two(0.1, 0.3), fails=two(0.1, 0.3),
         fewer=two(0.1, 0.3), bills_other=two(0.1, 0.3), says_no_bill=two(0.05, 0.2), forgets=two(0.02, 0.1),
         denied=two(0.01, 0.05), unavailable=two(0.02, 0.2), list_away=two(0.1, 0.5), list_partial=two(0.1, 0.5),
+        list_dead=random_.choice(("", "", "", "", "away", "partial")), lost_for_good=two(0.02, 0.1),
         download_fails=two(0.05, 0.3), result_broken=two(0.02, 0.1), storage_fails=two(0.05, 0.3),
         storage_away=random_.choice((0, 0, 1, 2)),
         webhooks=random_.random() < 0.6, webhook_lost=two(0.2, 0.7), webhook_late=two(0.1, 0.5),
@@ -95,7 +102,7 @@ def weather(random_: random.Random) -> Weather:
 def calm() -> Weather:
     """Nothing goes wrong."""
     zero = {one.name: 0.0 for one in fields(Weather)}
-    return Weather(**{**zero, "database_away": 0, "storage_away": 0, "webhooks": True})  # type: ignore[arg-type]  # floats
+    return Weather(**{**zero, "database_away": 0, "storage_away": 0, "webhooks": True, "list_dead": ""})  # type: ignore[arg-type]  # floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +143,10 @@ class Mishaps:
     def happens(self, chance: float) -> bool:
         """Whether something bad of this chance happens now."""
         return chance > 0 and not self.quiet and self.random.random() < chance
+
+    def pace(self, seconds: float) -> float:
+        """How long a short pause lasts: when all is quiet, looks that will find nothing may come more rarely."""
+        return seconds * _QUIET_PACE if self.quiet and 0.2 < seconds <= _SHORT_SECONDS else seconds
 
     # -- processes
 

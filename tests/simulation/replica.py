@@ -8,11 +8,12 @@ from typing import Any
 
 from service.core.cancel import Cancellations
 from service.core.context import RunContext
-from service.core.housekeeping import deadlines, heartbeats
+from service.core.housekeeping import Repeater, deadlines, heartbeats, leave
 from service.core.inputs import Inputs
 from service.core.late import LateResults, late_looks
 from service.core.lease import Lease
 from service.core.logfeed import LogFeed
+from service.core.oversee import Oversight
 from service.core.prepare import Preparer
 from service.core.recover import Recovery
 from service.core.run import RenderRun
@@ -45,6 +46,8 @@ from tests.simulation.trace import Trace
 from tests.simulation.twists import Twists
 from tests.support.clock import SeededDice
 from tests.support.fake_provider import FakePictures
+
+_DRAIN_SECONDS = 8.0
 
 
 class Surroundings:
@@ -91,7 +94,7 @@ class Replica:
         gate = Gate(loop, self.process, mishaps)
         self._gate = gate
         chance = mishaps.random
-        clock = ReplicaClock(loop, chance.uniform(-0.5, 0.5), chance.uniform(10.0, 10_000.0))
+        clock = ReplicaClock(loop, chance.uniform(-0.5, 0.5), chance.uniform(10.0, 10_000.0), mishaps.pace)
         twists = around.twists
         store = twists.store(StoreDoor(gate, database, mishaps))
         reads: Any = ReadsDoor(gate, database, mishaps)
@@ -116,6 +119,12 @@ class Replica:
         self.cancellations = Cancellations(store, self._hints)
         self.watches = Watches(reads, self._hints, feed, clock, around.metrics)
         self.webhooks = self._webhooks(gate, reads)
+        self.store = store
+        self.oversight = Oversight(
+            store=store, reader=reads, board=self._board, hints=self._hints, catalog=around.catalog,
+            absences={key: door.absence for key, door in doors.items()}, dice=self.context.dice,
+        )  # fmt: skip
+        self._duties: tuple[Repeater, ...] = ()
         self.submissions = Submissions(
             store=store, jobs=reads, preparer=around.preparer,
             inputs=Inputs(reads, self.context.blobs, self.context.pictures, self.context.downloads, clock),
@@ -162,16 +171,27 @@ class Replica:
             log=self._log,
             metrics=context.metrics,
         )
-        duties = (
+        self._duties = (
             heartbeats(self._store, self._lease, self.name, self._clock, self._log),
             deadlines(self._store, context.work, self._clock, self._log),
             recovery.looks(),
             recovery.ends(),
             late_looks(self.late, context),
         )
-        for duty in duties:
+        for duty in self._duties:
             await duty.start()
         self.ready = True
+
+    async def leave(self) -> None:
+        """As after SIGTERM: no new calls, running renders end or are left to others, and the others are told."""
+        self.ready = False
+        await self.runner.drain(_DRAIN_SECONDS)
+        for duty in reversed(self._duties):
+            await duty.stop()
+        await self.late.stop()
+        await self.runner.stop()
+        await self._board.stop()
+        await leave(self._store, self.name, self._log)
 
     async def _runner_and_board(self) -> None:
         """As a start that fails and is tried again."""

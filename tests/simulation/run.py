@@ -20,12 +20,13 @@ from service.domain.limits import dispatch_post_seconds_max, unknown_grace_secon
 from service.domain.records import Period
 from service.metrics import Metrics
 from tests.simulation.callers import Callers, Gone
-from tests.simulation.closing import account
+from tests.simulation.closing import account, overlooked
 from tests.simulation.cloud import Asked, Cloud, facts
 from tests.simulation.database import Database
 from tests.simulation.doors import WorldClock, micros
 from tests.simulation.loop import Life, Process, Stuck, VirtualLoop
 from tests.simulation.mishaps import Mishaps
+from tests.simulation.operators import Operators
 from tests.simulation.replica import Replica, Surroundings
 from tests.simulation.rules import Rules
 from tests.simulation.tables import Change
@@ -36,7 +37,8 @@ from tests.support.clock import FakeClock, SeededDice
 JOBS_PER_SEED = 20
 _LOAD_SECONDS = 150.0
 _QUIET_SECONDS_MAX = 6 * 3_600.0
-_AFTER_SECONDS = 120.0
+_AFTER_SECONDS = (120.0, 120.0, 120.0, 4 * 3_600.0)
+"""How long a run goes on once everything has ended: late evidence comes late."""
 _LOOK_SECONDS = 5.0
 _WEBHOOK_TRIES_MAX = 6
 
@@ -119,6 +121,11 @@ class Simulation:
         self._stop_early: asyncio.Future[None] = self._loop.create_future()
         self._keys: set[str] = set()
         self._closed = False
+        self._rested_from = 0.0
+        self._people: asyncio.Task[None] | None = None
+        self._operators = Operators(
+            seed, self._loop, self._trace, self._database.tables, self._clouds, self._pick, self._restart
+        )
 
     def run(self) -> Report:
         """Live through it."""
@@ -175,17 +182,19 @@ class Simulation:
         if attempt is None:
             self.broken(f"{name} was sent a request without an attempt", asked.token)
             return
-        last = (attempt.send_before or 0) + int((dispatch_post_seconds_max + unknown_grace_seconds) * 1_000_000)
+        last = (attempt.send_before or 0) + int(
+            (dispatch_post_seconds_max + unknown_grace_seconds) * 1_000_000
+        )
         if micros(asked.received_at) > last:
             self.broken(f"{asked.provider_id} was sent when nobody expected it any more", attempt.id)
         mates = {one.token for one in self._database.tables.kept.attempts_of(attempt.render_id)}
-        by_hand = any(
-            event.kind == "RESOLVED_BY_HAND" and event.render_id == attempt.render_id
-            for event in self._database.tables.events
+        misled = any(
+            one.id in self._operators.misled
+            for one in self._database.tables.kept.attempts_of(attempt.render_id)
         )
         for cloud in self._clouds.values():
             for other in cloud.requests.values():
-                if other is not asked and other.token in mates and other.bill_nanos > 0 and not by_hand:
+                if other is not asked and other.token in mates and other.bill_nanos > 0 and not misled:
                     self.report.paid_twice += 1
                     self._find(f"sent twice: {facts(other)}; {facts(asked)}", attempt.render_id, attempt.id)
 
@@ -224,6 +233,22 @@ class Simulation:
         if not self._mishaps.quiet or not self._replicas:
             self._bear()
 
+    def _restart(self, replica: Replica) -> None:
+        """As a rolling restart does: it leaves, and another one comes."""
+        if not replica.ready:
+            return
+        replica.ready = False
+        self._trace.note(replica.name, "asked to leave")
+
+        def left(_task: asyncio.Task[None]) -> None:
+            if replica in self._replicas:
+                self._trace.note(replica.name, "left")
+                self._bury(replica)
+
+        leaving = self._loop.spawn(replica.process, replica.leave(), f"{replica.name} leaves")
+        leaving.add_done_callback(left, context=self._loop.world)
+        self._loop.call_later(self._chance.uniform(0.0, 10.0), self._bear_again, context=self._loop.world)
+
     def _stop(self, process: Process, call: str, seconds: float) -> None:
         self.report.stops += 1
         self._trace.note(process.name, "stopped", call, seconds)
@@ -244,7 +269,9 @@ class Simulation:
             return
         after = mishaps.random.uniform(0.05, 1.0)
         if mishaps.happens(weather.webhook_late):
-            after = mishaps.random.uniform(5.0, 900.0)
+            after = mishaps.random.choice(
+                (mishaps.random.uniform(5.0, 900.0), mishaps.random.uniform(900.0, 9_000.0))
+            )
         times = mishaps.random.randint(2, 3) if mishaps.happens(weather.webhook_repeated) else 1
         for _ in range(times):
             self._webhook_later(after, name, asked.token, asked.provider_id, 1)
@@ -294,6 +321,10 @@ class Simulation:
         for _ in range(count):
             self._bear()
         load = self._loop.create_task(self._callers.load(self._jobs, _LOAD_SECONDS), name="load")
+        if self._mishaps.weather.operator:
+            self._people = self._loop.create_task(
+                self._operators.work(4.0 / self._mishaps.weather.operator), name="people"
+            )
         await asyncio.wait([load, self._stop_early], return_when=asyncio.FIRST_COMPLETED)
         if load.done() and not self._stop_early.done():
             for error in load.result():
@@ -307,8 +338,11 @@ class Simulation:
     async def _quiet(self) -> None:
         """Nothing bad happens any more; one replica is left, and has all the time it needs."""
         self._mishaps.quiet = True
+        if self._people is not None:
+            self._people.cancel()
         self._trace.note("run", "quiet")
-        for replica in list(self._replicas)[1:]:
+        able = [one for one in self._replicas if one.answers]
+        for replica in [one for one in self._replicas if one not in able[:1]]:
             self._bury(replica)
         if not self._replicas:
             self._bear()
@@ -316,7 +350,8 @@ class Simulation:
         until = self._loop.time() + _QUIET_SECONDS_MAX
         while self._loop.time() < until and not self._stop_early.done():
             if self._is_over():
-                await self._rest(_AFTER_SECONDS)
+                self._rested_from = self._loop.time()
+                await self._rest(self._chance.choice(_AFTER_SECONDS))
                 return
             await self._rest(_LOOK_SECONDS)
 
@@ -348,12 +383,17 @@ class Simulation:
         report.seconds_lived = self._loop.time()
         report.digest = self._trace.digest
         if not report.broken_invariants:
-            found = account(tables, self._clouds, self._callers, self._around.bucket.stored)
+            found = account(
+                tables, self._clouds, self._callers, self._around.bucket.stored, self._operators.misled
+            )
             report.lost, report.paid_twice = found.lost, max(report.paid_twice, found.paid_twice)
             report.unexplained_nanos, report.unconfirmed_nanos = (
                 found.unexplained_nanos,
                 found.unconfirmed_nanos,
             )
+            if self._loop.time() - self._rested_from > 2 * 3_600 and self._rested_from:
+                lists_work = not self._mishaps.weather.list_dead
+                found.findings += overlooked(tables, self._clouds, lists_work, self._rested_from)
             named = report.lost or report.paid_twice or report.unexplained_nanos
             report.broken_invariants += len(found.findings) if found.findings and not named else 0
             for sentence, key in found.findings:
