@@ -96,7 +96,7 @@ class Follower:
                     min(watch.pause_seconds, _CANCEL_LOOK_SECONDS) if watch.hinted else watch.pause_seconds
                 )
                 watch.hinted |= await subscription.wait(pause)
-                await self._pass_cancel_on(attempt, provider, watch)
+                await self._pass_cancel_on(attempt, route, provider, watch)
             return None
         finally:
             subscription.close()
@@ -212,7 +212,9 @@ class Follower:
             # Progress may be dropped; what matters is committed by patient commands.
             self._context.log.warning("progress_dropped", attempt=attempt.id)
 
-    async def _pass_cancel_on(self, attempt: Attempt, provider: Provider, watch: _Watch) -> None:
+    async def _pass_cancel_on(
+        self, attempt: Attempt, route: Route, provider: Provider, watch: _Watch
+    ) -> None:
         now = self._context.clock.monotonic()
         due = _CANCEL_LOOK_SECONDS if watch.hinted else poll_seconds_max
         if watch.cancel_sent or now - watch.looked_at < due:
@@ -222,10 +224,16 @@ class Follower:
             view = await self._context.jobs.view(attempt.payer_job)
         except StoreUnavailable:
             return
-        if view is not None and view.render is not None and view.render.cancel_requested_at is not None:
+        asked = view is not None and view.render is not None and view.render.cancel_requested_at is not None
+        if asked and (route.time_priced or await self._queues(provider, attempt, watch)):
             watch.cancel_sent = await self._cancel(provider, attempt, watch)
             if watch.cancel_sent:
                 watch.limit = min(watch.limit, now + cancel_settle_seconds)
+
+    async def _queues(self, provider: Provider, attempt: Attempt, watch: _Watch) -> bool:
+        """Whether stopping it saves its price: the last look may be half a minute old, and what has begun is paid for anyway."""
+        status = await self._poll(provider, attempt, watch)
+        return status is not None and status.stage is Stage.QUEUED
 
     async def _cancel(self, provider: Provider, attempt: Attempt, watch: _Watch) -> bool:
         """Ask the provider to stop. Not while our lease has ended: somebody else decides about the render then."""

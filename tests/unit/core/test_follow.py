@@ -133,6 +133,34 @@ async def test_a_cancel_that_reaches_no_provider_wakes_nobody(rig: Rig) -> None:
 # -- what a cancel costs
 
 
+async def test_what_began_since_the_last_look_is_not_stopped(hooked: Rig) -> None:
+    """Its price is due anyway: with webhooks the row may be half a minute old. The picture is drawn, and kept for the next one."""
+    hooked.fal.last_poll = QUEUED
+    submitted = await hooked.submit()
+    await hooked.clock.run(5)
+    hooked.fal.last_poll = RUNNING
+    await cancel(hooked, submitted)
+    await hooked.clock.run(40)
+    assert [] == hooked.fal.cancelled
+    hooked.fal.last_poll = ENDED
+    await hooked.finish()
+    render = hooked.render(submitted)
+    assert (JobState.CANCELLED, RenderState.SUCCEEDED) == (hooked.job(submitted).state, render.state)
+    assert render.fresh_until is not None
+
+
+async def test_what_is_priced_by_time_is_stopped_under_way(hooked: Rig) -> None:
+    """Each second less is money."""
+    hooked.replicate.last_poll = QUEUED
+    submitted = await hooked.submit(model="sdxl", pin_provider="replicate")
+    await hooked.clock.run(5)
+    hooked.replicate.last_poll = RUNNING
+    await cancel(hooked, submitted)
+    await settle(60)
+    assert ["replicate-1"] == hooked.replicate.cancelled
+    await hooked.runner.stop()
+
+
 @pytest.mark.parametrize("word", [Ended.CANCELLED, Ended.FAILED])
 async def test_what_was_taken_out_of_the_queue_costs_nothing(rig: Rig, word: Ended) -> None:
     """The provider said CANCELLED, it was never seen to run, and no units are named."""
@@ -157,6 +185,7 @@ async def test_a_cancelled_request_that_the_provider_forgets_costs_nothing(rig: 
     submitted = await rig.submit()
     await rig.clock.run(10)
     await cancel(rig, submitted)
+    await settle(60)
     rig.fal.last_poll = GONE
     await rig.finish()
     assert (RenderState.CANCELLED, VOID) == (
