@@ -134,7 +134,7 @@ async def test_a_cancel_that_reaches_no_provider_wakes_nobody(rig: Rig) -> None:
 
 
 async def test_what_began_since_the_last_look_is_not_stopped(hooked: Rig) -> None:
-    """Its price is due anyway: with webhooks the row may be half a minute old. The picture is drawn, and kept for the next one."""
+    """Its price is due anyway: with webhooks the row may be half a minute old. The picture is drawn and kept for others."""
     hooked.fal.last_poll = QUEUED
     submitted = await hooked.submit()
     await hooked.clock.run(5)
