@@ -24,6 +24,7 @@ from benchmarks.figures import Measured, measured
 from service.catalog.loader import load_catalog
 from service.clock import SystemClock, SystemDice
 from service.core.prepare import Prepared, Preparer, request_digest
+from service.core.pricing import Catalogs
 from service.core.requests import Submission
 from service.database.open import open_database
 from service.domain import commands as c
@@ -46,7 +47,7 @@ class Orders:
         self._run = uuid.uuid4().hex
         drawing = Drawing(model=MODEL, prompt=PROMPT, operation=Operation.GENERATE)
         submission = Submission(project="default", request_id="r", drawing=drawing)
-        self._prepared: Prepared = Preparer(load_catalog(sandbox=True)).prepare(submission, drawing)
+        self._prepared: Prepared = Preparer(Catalogs(load_catalog(sandbox=True), clock)).prepare(submission, drawing)
         self._digest = request_digest(submission)
         self._count = 0
 
