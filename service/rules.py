@@ -117,7 +117,17 @@ class Rules(_Strict):
     cache_ttl_seconds: Annotated[int, Field(ge=0, le=10 * 365 * 24 * 3600)] = limits.cache_seconds_default
     """How long a picture drawn without a seed answers equal requests."""
 
+    unpriced: dict[Project, UsdNanos] = {}
+    """Project → what a request may hold at a route whose price is not known; without an entry it is refused."""
+
     storage: StorageRule = StorageRule()
+
+    @model_validator(mode="after")
+    def _unpriced_is_never_free(self) -> Self:
+        for project, nanos in self.unpriced.items():
+            if not nanos:
+                raise ValueError(f"unpriced.{project}: a missing price is never 0")
+        return self
 
     @model_validator(mode="after")
     def _budgets_differ(self) -> Self:

@@ -142,7 +142,7 @@ def _grpc(
 ) -> GrpcServer:
     callers = NamedProjects()
     receipts = Receipts(database.ledger, outside.blobs)
-    catalogs = Catalogs(context.catalog, context.clock)
+    catalogs = Catalogs(context.catalog, context.clock, configuration.rules.unpriced)
     submissions = _submissions(configuration.rules, context, catalogs, runner, outside, replica_id)
     return GrpcServer(
         address=str(configuration.settings.grpc_address),

@@ -33,6 +33,7 @@ from service.domain.drawing import Operation, Size
 from service.domain.limits import start_timeout_seconds
 from service.domain.price import BilledUnit, PriceAsk, PriceSnapshot
 from service.domain.price_data import rule_from_data
+from service.domain.price_rules import Unpriced
 
 TEMPLATE: Final = "model"
 """A route of this name is called like its model."""
@@ -94,11 +95,12 @@ def _versions(entry: RouteEntry, index: int, model: str) -> tuple[RoutePrice, ..
             raise ValueError(f"routes.{index}.other_prices: needs a price beside it")
         return ()
     found = []
-    for price in (entry.price, *entry.other_prices):
+    for number, price in enumerate((entry.price, *entry.other_prices)):
+        where = f"other_prices.{number - 1}" if number else "price"
         try:
             snapshot = price_snapshot(price, model)
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:
-            raise ValueError(f"routes.{index}.price.rule: no {price.kind} rule: {error}") from error
+            raise ValueError(f"routes.{index}.{where}.rule: no {price.kind} rule: {error}") from error
         found.append(RoutePrice(snapshot, price.summary, _cost_examples(price)))
     found.sort(key=lambda one: one.price.effective_on)
     days = [one.price.effective_on for one in found]
@@ -116,6 +118,8 @@ def _cost_examples(price: PriceEntry) -> tuple[tuple[str, int], ...]:
 
 def price_snapshot(entry: PriceEntry, model: str) -> PriceSnapshot:
     """The price rule as a version, named by its date and its content."""
+    if entry.kind == Unpriced.kind:
+        raise ValueError("leave the price out where none is known")
     unit = entry.billed_unit
     snapshot = PriceSnapshot(
         rule_id=entry.rule_id.replace("{model}", model),

@@ -29,13 +29,16 @@ class Prepared:
     """Why no route may be paid for this request; the cache may still answer it for nothing."""
 
 
+_Key = tuple[bytes, int | None]
+
+
 class Preparer:
     """Prepares requests; equal bytes are prepared once, because most requests of a busy service were made before."""
 
     def __init__(self, catalogs: Catalogs) -> None:
         self._catalogs = catalogs
         self._priced_by = catalogs.today()
-        self._prepared: Kept[bytes, Prepared] = Kept(requests_kept_count_max)
+        self._prepared: Kept[_Key, Prepared] = Kept(requests_kept_count_max)
         self._digests: Kept[tuple[object, ...], str] = Kept(requests_kept_count_max)
 
     def prepare(self, submission: Submission, drawing: Drawing) -> Prepared:
@@ -43,11 +46,12 @@ class Preparer:
 
         `drawing` is the submission's with its measured inputs. Only small requests without inputs are remembered.
         """
-        key = submission.request_bytes
+        # All that a preparation knows of its project.
+        key = (submission.request_bytes, self._catalogs.unpriced_nanos(submission.project))
         if self._catalogs.today() is not self._priced_by:
             self._priced_by = self._catalogs.today()
             self._prepared = Kept(requests_kept_count_max)
-        if drawing.inputs is not None or not _is_kept(key):
+        if drawing.inputs is not None or not _is_kept(submission.request_bytes):
             return self._prepare(submission, drawing)
         return self._prepared.get(key) or self._prepared.put(key, self._prepare(submission, drawing))
 
@@ -77,6 +81,7 @@ class Preparer:
             pin_route=submission.pin_route,
             policy=submission.policy,
             max_cost_nanos=submission.max_cost_nanos,
+            unpriced_nanos=self._catalogs.unpriced_nanos(submission.project),
         )
         refused = None if plan.routes else refusal(plan, drawn, submission.max_cost_nanos)
         if refused is not None and not isinstance(refused, MaxCostExceeded | PriceUnknown):

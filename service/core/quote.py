@@ -45,6 +45,7 @@ class Quotes:
             pin_route=submission.pin_route,
             policy=submission.policy,
             max_cost_nanos=submission.max_cost_nanos,
+            unpriced_nanos=self._catalogs.unpriced_nanos(submission.project),
         )
         routes = self._routes(plan, drawing, submission.project)
         key = fingerprint(canonical(drawing, revision=model.revision, pin_provider=submission.pin_provider))

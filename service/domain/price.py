@@ -16,7 +16,16 @@ from typing import Any, Final
 
 from service.domain.money import CURRENCY, NANOS_MAX, Rounding, decimal_text
 from service.domain.price_data import rule_from_data, rule_to_data
-from service.domain.price_rules import IMAGES_METRIC, RUNS_METRIC, PriceAsk, PriceLine, Rule, line, total
+from service.domain.price_rules import (
+    IMAGES_METRIC,
+    RUNS_METRIC,
+    PriceAsk,
+    PriceLine,
+    Rule,
+    Unpriced,
+    line,
+    total,
+)
 
 __all__ = [
     "BilledUnit",
@@ -120,6 +129,11 @@ class PriceSnapshot:
     def kind(self) -> str:
         """The kind of the rule, such as `per_image`."""
         return self.rule.kind
+
+    @property
+    def is_known(self) -> bool:
+        """Whether this is a price at all, and not what was configured to be held without one."""
+        return self.kind != Unpriced.kind
 
     def estimate(self, ask: PriceAsk) -> Estimate:
         """Price an ask before it is drawn."""

@@ -18,6 +18,7 @@ from service.domain.price_rules import (
     PerMegapixel,
     Rule,
     RunPlusMegapixels,
+    Unpriced,
 )
 from service.domain.price_tables import SizeQualityTable, Tokens
 
@@ -30,9 +31,10 @@ _KINDS: Final[tuple[Callable[..., Rule], ...]] = (
     GpuSeconds,
     SizeQualityTable,
     Tokens,
+    Unpriced,
 )
 RULE_KINDS: Final[Mapping[str, Callable[..., Rule]]] = {rule.kind: rule for rule in _KINDS}  # type: ignore[attr-defined]  # classes, called as constructors
-"""Every way to charge, by its name in the catalog and on the wire."""
+"""Every way to charge, by its name in the catalog and on the wire. `unpriced` is no way to charge, and no catalog has it."""
 
 
 def rule_to_data(rule: Rule) -> dict[str, Any]:

@@ -152,6 +152,24 @@ class PerImage(Rule):
         return {IMAGES_METRIC: self.price_usd}
 
 
+@dataclass(frozen=True, slots=True)
+class Unpriced(Rule):
+    """No price is known. The request holds what was configured for that; only a bill says what it costs."""
+
+    kind: ClassVar[str] = "unpriced"
+
+    ceiling_usd: Decimal
+
+    def price(self, ask: PriceAsk) -> Priced:
+        """The configured ceiling, whatever is asked for."""
+        ceiling = line("configured ceiling, no price is known", 1, "request", self.ceiling_usd, Rounding.UP)
+        return Priced(None, (ceiling,))
+
+    def metric_prices(self, ask: PriceAsk) -> Mapping[str, Decimal]:
+        """None is known."""
+        return {}
+
+
 class MegapixelRounding(Enum):
     """How pixels become megapixels."""
 

@@ -26,8 +26,9 @@ from service.domain.errors import (
 )
 from service.domain.fingerprint import normalise_text
 from service.domain.honour import Exclusion, check
-from service.domain.money import usd_text
-from service.domain.price import PriceAsk
+from service.domain.money import usd_from_nanos, usd_text
+from service.domain.price import PriceAsk, PriceSnapshot
+from service.domain.price_rules import Unpriced
 
 __all__ = [
     "Exclusion",
@@ -148,25 +149,34 @@ def survey(
     pin_route: str | None = None,
     policy: str | None = None,
     max_cost_nanos: int | None = None,
+    unpriced_nanos: int | None = None,
 ) -> RoutePlan:
     """The plan, even if it is empty: for quotes. Raises RouteNotFound for a pin or policy that does not
     exist.
+
+    `unpriced_nanos` is what the project allows a route to hold whose price is not known; such routes come
+    last.
     """
     candidates = _candidates(model, pin_provider, pin_route, policy)
     planned: list[PlannedRoute] = []
+    unpriced: list[PlannedRoute] = []
     excluded: list[tuple[Route, tuple[Exclusion, ...]]] = []
     for route in candidates:
         exclusions = check(route, drawing)
         if exclusions:
             excluded.append((route, exclusions))
             continue
-        outcome = _priced(route, drawing, max_cost_nanos)
+        price = _price(route, price_ask(route, drawing))
+        known = price is not None
+        if price is None and unpriced_nanos is not None:
+            price = _allowed(route, unpriced_nanos)
+        outcome = _planned(route, price, max_cost_nanos)
         if isinstance(outcome, Exclusion):
             excluded.append((route, (outcome,)))
         else:
-            planned.append(outcome)
+            (planned if known else unpriced).append(outcome)
     planned.sort(key=lambda one: one.ceiling_nanos)
-    return RoutePlan(tuple(planned), tuple(excluded))
+    return RoutePlan((*planned, *unpriced), tuple(excluded))
 
 
 def plan_routes(
@@ -255,10 +265,16 @@ def _snapshot_json(route: Route, metric_prices: tuple[tuple[str, Decimal], ...])
     return replace(route.price, metric_prices=metric_prices).to_json()
 
 
-def _priced(route: Route, drawing: Drawing, max_cost_nanos: int | None) -> PlannedRoute | Exclusion:
+@lru_cache(maxsize=_PRICES_KEPT)
+def _allowed(route: Route, nanos: int) -> _Price:
+    """What is held where no price is known."""
+    name = f"{route.provider}/{route.name}"
+    snapshot = PriceSnapshot(name, Unpriced.kind, "", "", Unpriced(usd_from_nanos(nanos)))
+    return _Price(nanos, nanos, snapshot.to_json())
+
+
+def _planned(route: Route, price: _Price | None, max_cost_nanos: int | None) -> PlannedRoute | Exclusion:
     """The planned route, or why its price stands in the way."""
-    ask = price_ask(route, drawing)
-    price = _price(route, ask)
     if price is None:
         return Exclusion(Reason.PRICE_UNKNOWN, "", "the price of this request is not known here")
     if max_cost_nanos is not None and price.ceiling_nanos > max_cost_nanos:

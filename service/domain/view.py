@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from service.domain.records import Asset, Attempt, AttemptState, Job, JobState, Render, RenderAsset
+from service.domain.price import PriceSnapshot
+from service.domain.records import Asset, Attempt, AttemptState, Grade, Job, JobState, Render, RenderAsset
 from service.domain.value import value
 
 
@@ -37,6 +38,15 @@ def drawn_by(attempts: tuple[Attempt, ...]) -> Attempt | None:
         if attempt.state is AttemptState.SUCCEEDED:
             return attempt
     return attempts[-1] if attempts else None
+
+
+def worth(attempts: tuple[Attempt, ...]) -> int | None:
+    """What the pictures of these attempts cost, for whoever got them for nothing (nano-USD); None while nobody knows."""
+    if any(
+        one.grade is Grade.UNCONFIRMED and not PriceSnapshot.from_json(one.price).is_known for one in attempts
+    ):
+        return None
+    return sum(one.total_nanos for one in attempts)
 
 
 def standing(newest: Render | None, older: Render | None) -> Render | None:

@@ -23,7 +23,7 @@ from service.domain.price import PriceLine, PriceSnapshot, UsageEvidence
 from service.domain.records import Attempt, Grade, Job, Origin, Transfer, TransferKind
 from service.domain.view import JobView
 from service.rpc import enums
-from service.rpc.instants import put_time, stamp
+from service.rpc.instants import put_time
 
 _CONFIRMED: Final = frozenset({Grade.BILLING_EVENT, Grade.INVOICE})
 _BY_RULE: Final = frozenset({Grade.ESTIMATE, Grade.BILLED_UNITS})
@@ -202,11 +202,11 @@ def price_lines(lines: Sequence[PriceLine]) -> list[pb.PriceLine]:
 
 
 def price_snapshot(snapshot: PriceSnapshot) -> pb.PriceSnapshot:
-    """The version of a price rule."""
-    effective = datetime.fromisoformat(snapshot.effective_on).replace(tzinfo=UTC)
-    return pb.PriceSnapshot(
-        rule_id=snapshot.rule_id,
-        version=snapshot.version,
-        source_uri=snapshot.source_uri,
-        effective_time=stamp(int(effective.timestamp()) * MICROS_PER_SECOND),
+    """The version of a price rule; without a time where there is none, because no price is known."""
+    message = pb.PriceSnapshot(
+        rule_id=snapshot.rule_id, version=snapshot.version, source_uri=snapshot.source_uri
     )
+    if snapshot.effective_on:
+        effective = datetime.fromisoformat(snapshot.effective_on).replace(tzinfo=UTC)
+        put_time(message.effective_time, int(effective.timestamp()) * MICROS_PER_SECOND)
+    return message

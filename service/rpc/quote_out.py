@@ -92,6 +92,8 @@ def _explanation(route: QuotedRoute) -> str:
         return "switched off by an operator"
     if route.planned is None:
         return "can't take this request"
+    if not PriceSnapshot.from_json(route.planned.price_json).is_known:
+        return "no price is known: what this project allows for that is held"
     return "lowest ceiling" if route.rank == 1 else "tried if the ones before refuse the request"
 
 

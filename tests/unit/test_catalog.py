@@ -155,6 +155,7 @@ FAULTS: list[tuple[str, str, str, str]] = [
         "ceiling_nanos: 1",
         "ceiling_nanos: 1, but the rule says 100000000",
     ),
+    ("flux-dev.yaml", "kind: per_image\n", "kind: unpriced\n", "no unpriced rule: leave the price out"),
     ("flux-dev.yaml", "currency: USD", "currency: EUR", "routes.0.price.currency: Input should be 'USD'"),
     (
         "flux-dev.yaml",

@@ -33,7 +33,7 @@ from service.domain.records import (
     RenderState,
 )
 from service.domain.totals import TotalsDelta
-from service.domain.view import drawn_by
+from service.domain.view import drawn_by, worth
 from service.domain.world import World
 
 
@@ -153,7 +153,7 @@ def _job(world: World, command: Accept, render_id: str, origin: Origin) -> Job:
 
 def _hit(world: World, command: Accept, render: Render) -> Hit:
     attempts = world.attempts_of(render.id)
-    avoided = sum(attempt.total_nanos for attempt in attempts)
+    avoided = worth(attempts)
     job = replace(
         _job(world, command, render.id, Origin.CACHE),
         state=JobState.SUCCEEDED,
@@ -162,7 +162,7 @@ def _hit(world: World, command: Accept, render: Render) -> Hit:
     )
     world.put_job(job)
     images = len(world.assets_of(render.id))
-    delta = TotalsDelta(jobs=1, images=images, avoided_nanos=avoided, buckets={0: 1})
+    delta = TotalsDelta(jobs=1, images=images, avoided_nanos=avoided or 0, buckets={0: 1})
     ledger.count_job(world, job, drawn_by(attempts), delta)
     return Hit(world.view(job))
 

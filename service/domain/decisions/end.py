@@ -29,6 +29,7 @@ from service.domain.records import (
 from service.domain.render import RENDER_FINAL, can_move, move, move_attempt
 from service.domain.routing import PlannedRoute
 from service.domain.totals import LATENCY_BOUNDS_SECONDS, TotalsDelta
+from service.domain.view import worth
 from service.domain.world import World
 
 PERHAPS_CHARGED = frozenset({AttemptState.DISPATCHING, AttemptState.UNKNOWN, AttemptState.ACCEPTED})
@@ -56,7 +57,7 @@ def end_job(
     winning = attempts[-1] if attempts else None
     avoided = None
     if job.origin is Origin.SHARED:
-        avoided = winning.total_nanos if winning and state is JobState.SUCCEEDED else 0
+        avoided = worth((winning,)) if winning and state is JobState.SUCCEEDED else 0
     ended = world.put_job(
         replace(
             job,

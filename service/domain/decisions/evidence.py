@@ -186,7 +186,8 @@ def charge(render: Render, attempt: Attempt, command: RecordResult) -> tuple[int
     """What the evidence comes to: nano-USD, how good it is, and the units in words."""
     if command.surely_unbilled:
         return 0, Grade.BILLED_UNITS, "unbilled"
-    if command.charge_ceiling:
+    price = PriceSnapshot.from_json(attempt.price)
+    if command.charge_ceiling or not price.is_known:
         return attempt.hold_nanos, Grade.UNCONFIRMED, ""
     units = command.billable_units
     evidence = UsageEvidence(
@@ -194,7 +195,7 @@ def charge(render: Render, attempt: Attempt, command: RecordResult) -> tuple[int
         metrics={name: Decimal(value) for name, value in command.metrics},
         images_count=command.images_count or None,
     )
-    charged = PriceSnapshot.from_json(attempt.price).settle(evidence)
+    charged = price.settle(evidence)
     if charged is not None:
         return charged.nanos, Grade.BILLED_UNITS if charged.billed else Grade.ESTIMATE, charged.units
     if command.ended == "SUCCEEDED":

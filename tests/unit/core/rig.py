@@ -1,7 +1,7 @@
 """One replica without doors or database: submissions, runner and watches on fakes, and a clock that the test moves."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry
@@ -109,9 +109,13 @@ class Rig(Sight):
         webhooks_on: bool = False,
         replica_id: str = "replica-1",
         beside: "Rig | None" = None,
+        catalog: Catalog = CATALOG,
+        unpriced: Mapping[str, int] | None = None,
     ) -> None:
-        """`beside` another one: a second replica on the same store, clock and providers."""
+        """`beside` another one: a second replica on the same store, clock and providers. `unpriced` as in `Catalogs`."""
         super().__init__()
+        self.catalog = catalog
+        self.unpriced = unpriced or {}
         self.dice = SeededDice(3, self.clock)
         self.fal = FakeProvider("fal", self.clock)
         self.replicate = FakeProvider("replicate", self.clock)
@@ -150,7 +154,7 @@ class Rig(Sight):
             work=self.jobs,
             providers={"fal": self.fal, "replicate": self.replicate},
             records=self.records,
-            catalog=CATALOG,
+            catalog=self.catalog,
             blobs=self.blobs,
             pictures=self.pictures,
             downloads=self.downloads,
@@ -171,7 +175,7 @@ class Rig(Sight):
         return Submissions(
             store=self.store,
             jobs=self.jobs,
-            preparer=Preparer(Catalogs(CATALOG, self.clock)),
+            preparer=Preparer(Catalogs(self.catalog, self.clock, self.unpriced)),
             switches=self.switches,
             inputs=Inputs(self.jobs, self.blobs, self.pictures, self.downloads, self.clock),
             blobs=self.blobs,

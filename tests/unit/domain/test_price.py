@@ -21,6 +21,7 @@ from service.domain.price_rules import (
     Rule,
     RunPlusMegapixels,
     Tier,
+    Unpriced,
 )
 from service.domain.price_tables import (
     AreaTokens,
@@ -118,6 +119,7 @@ def snapshot(rule: Rule, unit: BilledUnit | None = None, *, estimated: bool = Fa
 # rule, ask, expected nanos, ceiling nanos, certainty
 ESTIMATES: list[tuple[str, Rule, PriceAsk, int | None, int | None, Certainty]] = [
     ("free", Free(), ask(), 0, 0, KNOWN),
+    ("unpriced", Unpriced(D("0.5")), ask(count=4), 500_000_000, 500_000_000, CEILING),
     ("image", PerImage(D("0.04")), ask(), 40_000_000, 40_000_000, KNOWN),
     ("images", PerImage(D("0.003")), ask(count=4), 12_000_000, 12_000_000, KNOWN),
     # fal's examples for flux-2-pro: 512x512 is one megapixel, 1024x1024 one, 1920x1080 two.
@@ -300,6 +302,8 @@ SETTLEMENTS: list[tuple[str, Rule, BilledUnit | None, PriceAsk, UsageEvidence, t
         (30_625_000, "100 token_cached_count, 100 token_input_count, 1000 token_output_count"),
     ),
     ("free", Free(), None, ask(), evidence(), (0, "free")),
+    ("unpriced", Unpriced(D("0.5")), None, ask(), evidence("3", image_output_count="1"), None),
+    ("unpriced, counted", Unpriced(D("0.5")), None, ask(), evidence(count=1), None),
 ]
 
 
