@@ -34,6 +34,7 @@ from service.domain.limits import (
 )
 from service.domain.records import Attempt, AttemptState
 from service.domain.render import RENDER_FINAL
+from service.ports import HintSubscription
 
 _OPEN = frozenset({AttemptState.DISPATCHING, AttemptState.UNKNOWN})
 _PAUSE_GROWTH = 1.5
@@ -92,7 +93,8 @@ class Seeker:
                     last = await self._row(errand, known)
                     return None if last is None or last.state in _OPEN else last
                 elif now >= quest.look_at:
-                    await self._look(errand, known, quest)
+                    if await self._has_turn(known, quest, subscription):
+                        await self._look(errand, known, quest)
                 else:
                     await subscription.wait(self._pause(known, quest, now))
                 known = await self._row(errand, known)
@@ -143,6 +145,20 @@ class Seeker:
     async def _mark(self, errand: Errand, attempt: Attempt) -> bool:
         command = MarkUnknown(*errand.fence(attempt), cause="its sender gave no word")
         return await self._store.execute(command) is not RunOutcome.LOST
+
+    async def _has_turn(self, attempt: Attempt, quest: _Quest, subscription: HintSubscription) -> bool:
+        """Wait until a reading may begin. False when a hint came first, or time has passed: then the row is read again, since
+        others may read for minutes and a webhook says at once what is looked for.
+        """
+        clock = self._context.clock
+        due = quest.doubted_at if attempt.state is AttemptState.DISPATCHING else quest.until
+        due = min(due, clock.now() + int(search_seconds_max * _MICROS))
+        while self._searches[attempt.provider].locked():
+            left = (due - clock.now()) / _MICROS
+            pause = min(left, search_seconds_min * self._context.dice.jitter())
+            if left <= 0 or await subscription.wait(pause):
+                return False
+        return True
 
     async def _look(self, errand: Errand, attempt: Attempt, quest: _Quest) -> None:
         """One search of the provider's list, and what follows from it."""

@@ -184,6 +184,8 @@ class FakeRecords:
         """Ids that may be the request in another spelling."""
         self.searched: list[float] = []
         """The monotonic time of each reading."""
+        self.hanging: asyncio.Event | None = None
+        """When set, a reading waits for it."""
 
     @property
     def absence(self) -> AbsenceRule:
@@ -195,6 +197,8 @@ class FakeRecords:
         await asyncio.sleep(0)
         clock = self._provider.clock
         self.searched.append(clock.monotonic())
+        if self.hanging is not None:
+            await self.hanging.wait()
         if self.faults:
             raise self.faults.popleft()
         if self.away:
