@@ -15,6 +15,7 @@ from service.domain.limits import (
     retention_content_days_default,
     retention_events_days_default,
     retention_jobs_days_default,
+    retention_renders_days_min,
 )
 from service.ports import Clock, Log, Store
 
@@ -37,6 +38,9 @@ class Ages:
             content_before=_before(now, self.content_days),
             events_before=_before(now, self.events_days),
             jobs_before=_before(now, self.jobs_days),
+            renders_before=_before(
+                now, max(self.jobs_days, retention_renders_days_min) if self.jobs_days else 0
+            ),
             limit=prune_rows_max,
         )
 

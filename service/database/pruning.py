@@ -110,8 +110,9 @@ class Pruning:
         events_count = self._delete_events(session, command)
         old = session.rows(self._sql.old_jobs, {"before": command.jobs_before, "limit": command.limit})
         ids = list({row[1]: None for row in old})
-        ids += self._looked_at_again(session, command, command.limit - len(ids))
-        renders = _Renders(self._sql, session, command.jobs_before, now - _MARGIN_MICROS, ids)
+        before = command.jobs_before if command.renders_before is None else command.renders_before
+        ids += self._looked_at_again(session, before, command.limit - len(ids))
+        renders = _Renders(self._sql, session, before, now - _MARGIN_MICROS, ids)
         renders.lock()
         jobs_count = self._delete_jobs(session, command, [row[0] for row in old])
         return Pruned(contents_count, events_count, jobs_count, renders.delete())
@@ -153,12 +154,12 @@ class Pruning:
         _delete(session, self._sql.delete_labels, found)
         return _delete(session, self._sql.delete_jobs, found)
 
-    def _looked_at_again(self, session: Session, command: Prune, limit: int) -> list[str]:
+    def _looked_at_again(self, session: Session, before: int, limit: int) -> list[str]:
         """The next turn of ended renders that stand empty."""
         if limit <= 0:
             return []
         at, key = self._looked_at
-        asked = {"before": command.jobs_before, "at": at, "key": key, "limit": limit}
+        asked = {"before": before, "at": at, "key": key, "limit": limit}
         rows = session.rows(self._sql.emptied_renders, asked)
         self._looked_at = (rows[-1][1], rows[-1][0]) if len(rows) == limit else (0, "")
         return [row[0] for row in rows]

@@ -154,6 +154,8 @@ prune_margin_seconds: Final = 3_600.0
 retention_content_days_default: Final = 30
 retention_events_days_default: Final = 90
 retention_jobs_days_default: Final = 400
+retention_renders_days_min: Final = 400
+"""A bill may be corrected so long after its use: without content, a render stays at least so long."""
 retention_jobs_days_min: Final = 30
 """A request_id is kept as long as its job, and at least this long."""
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 def prune(tables: Tables, command: Prune) -> Pruned:
     """Empty the contents, remove the events, the jobs, and the renders that no job and no flight points at."""
     limit = command.limit
+    renders_before = command.jobs_before if command.renders_before is None else command.renders_before
     content_before = max(command.content_before, command.jobs_before)
     emptied = [
         one
@@ -34,7 +35,7 @@ def prune(tables: Tables, command: Prune) -> Pruned:
     renders = [
         one
         for one in tables.renders.values()
-        if one.id not in shown and one.finished_at is not None and one.finished_at < command.jobs_before
+        if one.id not in shown and one.finished_at is not None and one.finished_at < renders_before
     ][:limit]
     for render in renders:
         del tables.renders[render.id]

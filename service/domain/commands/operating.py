@@ -55,6 +55,8 @@ class Prune(Command):
     jobs_before: int
     """Jobs that became final before this, and renders that no job points at any more."""
     limit: int
+    renders_before: int | None = None
+    """Renders that ended before this, too; None as for jobs. A correction needs the render of its attempt."""
 
 
 @value(frozen=True, slots=True)

@@ -46,18 +46,19 @@ async def looked(store: Pruning, ages: Ages, clock: FakeClock, log: FakeLog | No
 
 
 async def test_each_kind_has_its_own_age() -> None:
-    """Counted back from now."""
+    """Counted back from now. Renders stay for as long as a bill may be corrected, whatever the age of jobs."""
     store, clock = Pruning(), FakeClock()
     await looked(store, Ages(content_days=1, events_days=2, jobs_days=30), clock)
     now = clock.now()
-    assert [c.Prune(now - DAY, now - 2 * DAY, now - 30 * DAY, prune_rows_max)] == store.asked
+    expected = c.Prune(now - DAY, now - 2 * DAY, now - 30 * DAY, prune_rows_max, now - 400 * DAY)
+    assert [expected] == store.asked
 
 
 async def test_zero_keeps_for_ever() -> None:
     """Nothing ended before the beginning of time."""
     store, clock = Pruning(), FakeClock()
     await looked(store, Ages(content_days=0, events_days=0, jobs_days=0), clock)
-    assert [c.Prune(0, 0, 0, prune_rows_max)] == store.asked
+    assert [c.Prune(0, 0, 0, prune_rows_max, 0)] == store.asked
 
 
 async def test_a_look_goes_on_until_nothing_is_left() -> None:
