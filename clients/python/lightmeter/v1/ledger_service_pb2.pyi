@@ -2,6 +2,7 @@ import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from lightmeter.v1 import drawing_pb2 as _drawing_pb2
+from lightmeter.v1 import errors_pb2 as _errors_pb2
 from lightmeter.v1 import job_pb2 as _job_pb2
 from lightmeter.v1 import money_pb2 as _money_pb2
 from google.protobuf.internal import containers as _containers
@@ -600,3 +601,87 @@ class ExportFocusResponse(_message.Message):
     chunk: bytes
     trailer: FocusTrailer
     def __init__(self, header: _Optional[_Union[FocusHeader, _Mapping]] = ..., chunk: _Optional[bytes] = ..., trailer: _Optional[_Union[FocusTrailer, _Mapping]] = ...) -> None: ...
+
+class WhatIfChange(_message.Message):
+    __slots__ = ("model", "quality", "provider", "route", "catalog_yaml")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    QUALITY_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    ROUTE_FIELD_NUMBER: _ClassVar[int]
+    CATALOG_YAML_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    quality: _drawing_pb2.Quality
+    provider: str
+    route: str
+    catalog_yaml: str
+    def __init__(self, model: _Optional[str] = ..., quality: _Optional[_Union[_drawing_pb2.Quality, str]] = ..., provider: _Optional[str] = ..., route: _Optional[str] = ..., catalog_yaml: _Optional[str] = ...) -> None: ...
+
+class WhatIfRequest(_message.Message):
+    __slots__ = ("range", "filter", "change")
+    RANGE_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    CHANGE_FIELD_NUMBER: _ClassVar[int]
+    range: TimeRange
+    filter: CostFilter
+    change: WhatIfChange
+    def __init__(self, range: _Optional[_Union[TimeRange, _Mapping]] = ..., filter: _Optional[_Union[CostFilter, _Mapping]] = ..., change: _Optional[_Union[WhatIfChange, _Mapping]] = ...) -> None: ...
+
+class WhatIfFigures(_message.Message):
+    __slots__ = ("render_count", "unpriced_count", "actual", "actual_priced", "expected", "ceiling")
+    RENDER_COUNT_FIELD_NUMBER: _ClassVar[int]
+    UNPRICED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    ACTUAL_FIELD_NUMBER: _ClassVar[int]
+    ACTUAL_PRICED_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_FIELD_NUMBER: _ClassVar[int]
+    CEILING_FIELD_NUMBER: _ClassVar[int]
+    render_count: int
+    unpriced_count: int
+    actual: _money_pb2.Money
+    actual_priced: _money_pb2.Money
+    expected: _money_pb2.Money
+    ceiling: _money_pb2.Money
+    def __init__(self, render_count: _Optional[int] = ..., unpriced_count: _Optional[int] = ..., actual: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., actual_priced: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., expected: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., ceiling: _Optional[_Union[_money_pb2.Money, _Mapping]] = ...) -> None: ...
+
+class WhatIfCause(_message.Message):
+    __slots__ = ("reason", "message", "render_count")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    RENDER_COUNT_FIELD_NUMBER: _ClassVar[int]
+    reason: _errors_pb2.ErrorReason
+    message: str
+    render_count: int
+    def __init__(self, reason: _Optional[_Union[_errors_pb2.ErrorReason, str]] = ..., message: _Optional[str] = ..., render_count: _Optional[int] = ...) -> None: ...
+
+class WhatIfRow(_message.Message):
+    __slots__ = ("model", "provider", "route", "new_model", "new_provider", "new_route", "figures", "causes")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    ROUTE_FIELD_NUMBER: _ClassVar[int]
+    NEW_MODEL_FIELD_NUMBER: _ClassVar[int]
+    NEW_PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    NEW_ROUTE_FIELD_NUMBER: _ClassVar[int]
+    FIGURES_FIELD_NUMBER: _ClassVar[int]
+    CAUSES_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    provider: str
+    route: str
+    new_model: str
+    new_provider: str
+    new_route: str
+    figures: WhatIfFigures
+    causes: _containers.RepeatedCompositeFieldContainer[WhatIfCause]
+    def __init__(self, model: _Optional[str] = ..., provider: _Optional[str] = ..., route: _Optional[str] = ..., new_model: _Optional[str] = ..., new_provider: _Optional[str] = ..., new_route: _Optional[str] = ..., figures: _Optional[_Union[WhatIfFigures, _Mapping]] = ..., causes: _Optional[_Iterable[_Union[WhatIfCause, _Mapping]]] = ...) -> None: ...
+
+class WhatIfResponse(_message.Message):
+    __slots__ = ("rows", "total", "pruned_count", "pruned_actual", "catalog_version")
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    PRUNED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    PRUNED_ACTUAL_FIELD_NUMBER: _ClassVar[int]
+    CATALOG_VERSION_FIELD_NUMBER: _ClassVar[int]
+    rows: _containers.RepeatedCompositeFieldContainer[WhatIfRow]
+    total: WhatIfFigures
+    pruned_count: int
+    pruned_actual: _money_pb2.Money
+    catalog_version: str
+    def __init__(self, rows: _Optional[_Iterable[_Union[WhatIfRow, _Mapping]]] = ..., total: _Optional[_Union[WhatIfFigures, _Mapping]] = ..., pruned_count: _Optional[int] = ..., pruned_actual: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., catalog_version: _Optional[str] = ...) -> None: ...

@@ -92,6 +92,11 @@ class LedgerServiceStub:
                 request_serializer=lightmeter_dot_v1_dot_ledger__service__pb2.ExportFocusRequest.SerializeToString,
                 response_deserializer=lightmeter_dot_v1_dot_ledger__service__pb2.ExportFocusResponse.FromString,
                 _registered_method=True)
+        self.WhatIf = channel.unary_unary(
+                '/lightmeter.v1.LedgerService/WhatIf',
+                request_serializer=lightmeter_dot_v1_dot_ledger__service__pb2.WhatIfRequest.SerializeToString,
+                response_deserializer=lightmeter_dot_v1_dot_ledger__service__pb2.WhatIfResponse.FromString,
+                _registered_method=True)
 
 
 class LedgerServiceServicer:
@@ -180,6 +185,15 @@ class LedgerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WhatIf(self, request, context):
+        """WhatIf prices the pictures that were drawn and paid in a range anew: with another model, quality, route or
+        price. It changes nothing. What failed is left out on both sides, and so is what nobody paid for because
+        it was found in the cache or shared.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LedgerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -232,6 +246,11 @@ def add_LedgerServiceServicer_to_server(servicer, server):
                     servicer.ExportFocus,
                     request_deserializer=lightmeter_dot_v1_dot_ledger__service__pb2.ExportFocusRequest.FromString,
                     response_serializer=lightmeter_dot_v1_dot_ledger__service__pb2.ExportFocusResponse.SerializeToString,
+            ),
+            'WhatIf': grpc.unary_unary_rpc_method_handler(
+                    servicer.WhatIf,
+                    request_deserializer=lightmeter_dot_v1_dot_ledger__service__pb2.WhatIfRequest.FromString,
+                    response_serializer=lightmeter_dot_v1_dot_ledger__service__pb2.WhatIfResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -512,6 +531,33 @@ class LedgerService:
             '/lightmeter.v1.LedgerService/ExportFocus',
             lightmeter_dot_v1_dot_ledger__service__pb2.ExportFocusRequest.SerializeToString,
             lightmeter_dot_v1_dot_ledger__service__pb2.ExportFocusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WhatIf(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lightmeter.v1.LedgerService/WhatIf',
+            lightmeter_dot_v1_dot_ledger__service__pb2.WhatIfRequest.SerializeToString,
+            lightmeter_dot_v1_dot_ledger__service__pb2.WhatIfResponse.FromString,
             options,
             channel_credentials,
             insecure,
