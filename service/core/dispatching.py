@@ -154,7 +154,8 @@ class Dispatcher:
         send_before = min(window_ends, self._context.lease.ends)
         answer = await self._context.providers[order.provider].dispatch(order, send_before)
         if answer is None:
-            await store.execute(NotSent(attempt.id))
+            assert marked.attempt.send_before is not None, "a marker says until when it is sent"
+            await store.execute(NotSent(attempt.id, marked.attempt.send_before))
             return NoPost.LATE
         return await self._commit(marked.attempt, answer)
 

@@ -345,7 +345,7 @@ class StoreContract:
         accept = orders.accept()
         await opened.store.execute(accept)
         outcomes = await asyncio.gather(
-            opened.store.execute(c.NotSent("nobody's")),
+            opened.store.execute(c.NotSent("nobody's", 0)),
             opened.store.execute(Steps(accept).dispatch()),
             return_exceptions=True,
         )

@@ -74,22 +74,35 @@ async def _opened(url: str) -> AsyncIterator[Database]:
 
 
 @dataclass
+class TakenBack:
+    """The NotSent of the dispatch just before it: only its outcome names the marker."""
+
+    attempt_id: str
+
+    def command(self, sent: Any) -> c.NotSent:
+        return c.NotSent(self.attempt_id, sent.attempt.send_before)
+
+
+@dataclass
 class Script:
     """Commands in an order in which each does something; a number lets so many seconds pass."""
 
-    steps: list[c.Command | float]
+    steps: list[c.Command | TakenBack | float]
 
     @property
-    def commands(self) -> list[c.Command]:
-        """Without the pauses."""
-        return [step for step in self.steps if isinstance(step, c.Command)]
+    def kinds(self) -> list[type[Any]]:
+        """Of the commands, without the pauses."""
+        found = [step for step in self.steps if isinstance(step, c.Command | TakenBack)]
+        return [c.NotSent if isinstance(step, TakenBack) else type(step) for step in found]
 
     async def play(self, database: Database, url: str) -> list[Any]:
         """Carry it out. Answers the outcomes."""
-        told = []
+        told: list[Any] = []
         for step in self.steps:
             if isinstance(step, c.Command):
                 told.append(await database.store.execute(step))
+            elif isinstance(step, TakenBack):
+                told.append(await database.store.execute(step.command(told[-1])))
             else:
                 await age(Address(url), step)
         return told
@@ -118,7 +131,7 @@ def _work() -> Script:
             second,
             refused,
             refused_steps.dispatch(),
-            c.NotSent(refused.attempt_id),
+            TakenBack(refused.attempt_id),
             refused_steps.dispatch(),
             c.Reject(refused.attempt_id, FAILURE),
             refused_steps.fail(
@@ -137,12 +150,12 @@ def _work() -> Script:
     )
 
 
-def _doubts(orders: Orders) -> list[c.Command | float]:
+def _doubts(orders: Orders) -> list[c.Command | TakenBack | float]:
     """Attempts of which nobody knows, and each way out."""
     given_up, absent, by_hand = [orders.accept(name) for name in ("given up", "absent", "by hand")]
     overdue = orders.accept("overdue")
     late = Steps(given_up)
-    sent: list[c.Command | float] = []
+    sent: list[c.Command | TakenBack | float] = []
     for accept in (given_up, absent, by_hand):
         sent += [accept, Steps(accept).dispatch(), Steps(accept).unknown()]
     return [
@@ -160,7 +173,7 @@ def _doubts(orders: Orders) -> list[c.Command | float]:
     ]
 
 
-def _oversight(good: c.Accept) -> list[c.Command | float]:
+def _oversight(good: c.Accept) -> list[c.Command | TakenBack | float]:
     """What operators set, and what the provider's books say."""
     dispute = Discrepancy(
         "fal", Side.PROVIDER, "bill-9", "house/one", "bill-9", "fal-9", "", "", 0, None, 9, 0, 0, None, ""
@@ -190,7 +203,7 @@ def test_the_scripts_have_every_command() -> None:
         known += kind.__subclasses__()
         if not kind.__subclasses__() and kind.__module__.startswith(c.__name__):
             found.add(kind)
-    assert found == {type(command) for script in (_work(), _removal()) for command in script.commands}
+    assert found == {kind for script in (_work(), _removal()) for kind in script.kinds}
 
 
 @pytest.fixture(params=["file", "server"])
@@ -224,7 +237,7 @@ async def test_a_cut_at_any_commit_changes_nothing(make_url: Callable[[str], str
             told += await script.play(database, url)
             found.append(all_rows(url))
         assert () == await database.ledger.verify()
-    assert sum(len(script.commands) for script in scripts) == cutter.cuts
+    assert sum(len(script.kinds) for script in scripts) == cutter.cuts
     for rows, again in zip(expected, found, strict=True):
         for name in rows:
             assert rows[name] == again[name], name

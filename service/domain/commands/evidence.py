@@ -22,6 +22,11 @@ class Evidence(Command):
 class NotSent(Evidence):
     """Nothing was sent: the window had passed. Before anybody doubted it the attempt is HELD again; afterwards it is REJECTED."""
 
+    send_before: int
+    """Of the marker that is taken back. A word that comes late, or twice, says nothing about a marker that was set after it:
+    that one's POST may be under way.
+    """
+
 
 @value(frozen=True, slots=True)
 class Reject(Evidence):

@@ -45,9 +45,11 @@ def _rows(world: World, attempt_id: str) -> tuple[Render, Attempt]:
 
 def not_sent(world: World, command: NotSent) -> Attempt:
     """Nothing was sent. The attempt may be dispatched again as long as nobody doubted it; afterwards it is REJECTED, and what
-    was charged in doubt is taken back.
+    was charged in doubt is taken back. No news about a marker that somebody else set since.
     """
     render, attempt = _rows(world, command.attempt_id)
+    if attempt.send_before != command.send_before:
+        return attempt
     if attempt.state is not AttemptState.DISPATCHING:
         ended = never_accepted(world, attempt, NEVER_SENT, "never sent")
         if ended is not attempt:

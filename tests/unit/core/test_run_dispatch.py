@@ -200,7 +200,7 @@ async def test_a_render_taken_over_under_its_post_waits_for_it(rig: Rig, told: s
     evidence: dict[str, c.Command] = {
         "id": c.BindProviderId(attempt.id, "fal", "late"),
         "refusal": c.Reject(attempt.id, REFUSED),
-        "not sent": c.NotSent(attempt.id),
+        "not sent": c.NotSent(attempt.id, rig.attempt(submitted).send_before or 0),
     }
     if told in evidence:
         rig.store.run(evidence[told])

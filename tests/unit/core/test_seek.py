@@ -399,7 +399,8 @@ async def test_the_senders_late_word_that_nothing_was_sent_is_believed(rig: Scen
     """Before anybody doubted, the attempt is sent by its new owner; afterwards it is refused, and goes on as that."""
     submitted = await taken_over(rig, name, arrived=False)
     provider, _ = of(rig, name)
-    rig.store.run(c.NotSent(rig.attempt(submitted).id))
+    attempt = rig.attempt(submitted)
+    rig.store.run(c.NotSent(attempt.id, attempt.send_before or 0))
     await rig.finish()
     assert (JobState.SUCCEEDED, 2) == (rig.job(submitted).state, len(provider.posted))
     assert 1 == len(rig.view(submitted).attempts)

@@ -218,3 +218,9 @@ class Desk(Sight):
         asked = self.storing(subject, **changes)
         assert self.finish(asked) is c.RunOutcome.DONE
         return asked
+
+
+def not_sent(desk: Desk, asked: c.Accept) -> c.NotSent:
+    """The word of whoever set the marker that stands now; it is not handed in yet."""
+    attempt = desk.attempt(asked)
+    return c.NotSent(attempt.id, attempt.send_before or 0)

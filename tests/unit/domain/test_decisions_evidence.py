@@ -7,7 +7,7 @@ import pytest
 from service.domain import commands as c
 from service.domain.records import AttemptState, JobState, RenderState
 from tests.support.orders import route
-from tests.unit.domain.desk import BROKE, HOLD, REFUSED, Desk
+from tests.unit.domain.desk import BROKE, HOLD, REFUSED, Desk, not_sent
 
 UNITS = {"metrics": (("image_count", "1"),)}
 POSTED = ("POST", HOLD, "BILLED_UNITS")
@@ -24,19 +24,34 @@ def desk() -> Desk:
 def test_what_was_not_sent_may_be_sent_again(desk: Desk) -> None:
     """The attempt is HELD again, its hold untouched; the second run of NotSent writes nothing."""
     asked = desk.sent()
-    desk.run(c.NotSent(asked.attempt_id))
+    word = not_sent(desk, asked)
+    desk.run(word)
     assert (AttemptState.HELD, None, True) == (
         desk.attempt(asked).state, desk.attempt(asked).send_before, desk.attempt(asked).hold_open,
     )  # fmt: skip
     assert RenderState.PENDING is desk.render(asked).state
-    desk.twice(c.NotSent(asked.attempt_id))
+    desk.twice(word)
     assert isinstance(desk.dispatch(asked), c.Send)
+
+
+def test_an_old_word_says_nothing_about_a_newer_marker(desk: Desk) -> None:
+    """It comes twice, from a sender that stood still; meanwhile another one's POST is under way, which nobody may send again."""
+    asked = desk.sent()
+    word = not_sent(desk, asked)
+    desk.run(word)
+    desk.clock.advance(1)
+    desk.dispatch(asked)
+    desk.twice(word)
+    assert AttemptState.DISPATCHING is desk.attempt(asked).state
+    desk.unknown(asked)
+    desk.twice(word)
+    assert AttemptState.UNKNOWN is desk.attempt(asked).state
 
 
 def test_not_sent_after_the_id_is_no_news(desk: Desk) -> None:
     """What was accepted was sent."""
     asked = desk.running()
-    desk.twice(c.NotSent(asked.attempt_id))
+    desk.twice(not_sent(desk, asked))
 
 
 def test_a_refusal_keeps_the_hold_for_the_next_route(desk: Desk) -> None:

@@ -11,7 +11,7 @@ from service.domain.failure import RetryAdvice
 from service.domain.records import AttemptState, JobState, RenderState
 from service.domain.render import RENDER_FINAL
 from tests.support.orders import route
-from tests.unit.domain.desk import BROKE, HOLD, REFUSED, Desk
+from tests.unit.domain.desk import BROKE, HOLD, REFUSED, Desk, not_sent
 
 UNITS = {"metrics": (("image_count", "1"),)}
 VOIDED = [("HOLD", 0, "NONE"), ("VOID", 0, "NONE")]
@@ -159,10 +159,11 @@ def test_a_sender_that_finds_later_that_it_never_sent_ends_the_doubt(desk: Desk)
     """Somebody doubted it meanwhile: the attempt is REJECTED and free, and may be tried again."""
     asked = desk.sent()
     desk.unknown(asked)
-    attempt = desk.run(c.NotSent(asked.attempt_id))
+    word = not_sent(desk, asked)
+    attempt = desk.run(word)
     assert (AttemptState.REJECTED, True) == (attempt.state, attempt.unbilled)
     assert ("NOT_SENT", "was UNKNOWN, and never sent") == desk.events(asked)[-1]
-    desk.twice(c.NotSent(asked.attempt_id))
+    desk.twice(word)
     assert isinstance(desk.fail(asked, again=True), c.NextAttempt)
 
 
@@ -172,20 +173,23 @@ def test_a_charge_in_doubt_is_taken_back_when_nothing_was_sent(desk: Desk) -> No
     asked = _unknown(desk)
     desk.unconfirmed(asked)
     assert ("UNCONFIRMED", "DISPATCH_UNCONFIRMED") == desk.events(asked)[-1]
-    desk.run(c.NotSent(asked.attempt_id))
+    word = not_sent(desk, asked)
+    desk.run(word)
     assert ("CORRECTION", 0, "BILLED_UNITS") == desk.kinds(desk.attempt(asked))[-1]
     assert (0, 0) == (desk.window(budget).spent_nanos, desk.window(budget).unconfirmed_nanos)
     assert "NOT_SENT" == desk.events(asked)[-1][0]
-    desk.twice(c.NotSent(asked.attempt_id))
+    desk.twice(word)
     assert JobState.FAILED is desk.job(asked).state
 
 
-@pytest.mark.parametrize("told", [c.NotSent, lambda key: c.Reject(key, REFUSED)])
+@pytest.mark.parametrize(
+    "told", [lambda one: c.NotSent(one.id, one.send_before), lambda one: c.Reject(one.id, REFUSED)]
+)
 def test_what_the_provider_ended_was_sent(desk: Desk, told: Any) -> None:
     """After an end that the provider told, no sender's word takes the charge back."""
     asked = desk.sent()
     desk.result(asked, "FAILED", charge_ceiling=True)
-    desk.twice(told(asked.attempt_id))
+    desk.twice(told(desk.attempt(asked)))
 
 
 # -- found after all
@@ -223,12 +227,14 @@ def test_what_arrived_after_its_hold_was_voided_is_booked_as_a_correction(desk: 
     assert (before, RenderState.FAILED) == (desk.job(asked), desk.render(asked).state)
 
 
-@pytest.mark.parametrize("told", [c.NotSent, lambda key: c.Reject(key, REFUSED)])
+@pytest.mark.parametrize(
+    "told", [lambda one: c.NotSent(one.id, one.send_before), lambda one: c.Reject(one.id, REFUSED)]
+)
 def test_an_estimate_is_better_than_a_refusal_that_was_wrong(desk: Desk, told: Any) -> None:
     """The charge in doubt was taken back; then its id is found: whatever is known of its cost is booked."""
     asked = _unknown(desk)
     desk.unconfirmed(asked)
-    desk.run(told(asked.attempt_id))
+    desk.run(told(desk.attempt(asked)))
     desk.bind(asked, "late", source="WEBHOOK")
     desk.twice(c.BindProviderId(asked.attempt_id, "fal", "late", source="WEBHOOK"))
     desk.result(asked, metrics=())

@@ -9,7 +9,7 @@ from service.domain import commands as c
 from service.domain.limits import MICROS_PER_SECOND, lease_seconds, overdue_grace_seconds, send_window_seconds
 from service.domain.records import AttemptState, JobState, RenderState
 from service.domain.render import shown_state
-from tests.unit.domain.desk import Desk
+from tests.unit.domain.desk import Desk, not_sent
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_a_dispatch_after_a_cancel_sends_nothing(desk: Desk) -> None:
     assert desk.dispatch(asked) is c.RunOutcome.LOST
     other = desk.sent("b")
     assert c.CancelOutcome.PROVIDER_ASKED is desk.cancel(other)
-    desk.run(c.NotSent(other.attempt_id))
+    desk.run(not_sent(desk, other))
     assert desk.dispatch(other) is c.RunOutcome.CANCELLED
     assert RenderState.CANCELLED is desk.render(other).state
     assert [("HOLD", 0, "NONE"), ("VOID", 0, "NONE")] == desk.kinds(desk.attempt(other))

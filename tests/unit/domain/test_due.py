@@ -13,7 +13,7 @@ from service.domain.failure import Fault, RetryAdvice
 from service.domain.limits import MICROS_PER_SECOND, overdue_end_seconds, pending_seconds_max
 from service.domain.records import AttemptState, JobState, RenderState
 from tests.support.orders import route
-from tests.unit.domain.desk import HOLD, Desk
+from tests.unit.domain.desk import HOLD, Desk, not_sent
 
 HOUR = 3_600
 
@@ -52,7 +52,7 @@ def test_every_move_sets_the_time_of_the_next_step(desk: Desk) -> None:
     assert pending_seconds_max == _limit(desk, asked)
     desk.dispatch(asked)
     assert 65 == _limit(desk, asked)
-    desk.run(c.NotSent(asked.attempt_id))
+    desk.run(not_sent(desk, asked))
     assert pending_seconds_max == _limit(desk, asked)
     desk.clock.advance(10)
     desk.dispatch(asked)

@@ -36,6 +36,10 @@ PLANS = (
 UNITS = (None, "0.25", "1", "1", "2")
 
 
+def _not_sent(attempt: Attempt) -> c.NotSent:
+    return c.NotSent(attempt.id, attempt.send_before or 0)
+
+
 class Walk:
     """One seeded history. `step` makes the next command and checks everything after it."""
 
@@ -118,12 +122,12 @@ class Walk:
             AttemptState.HELD: [*[c.Dispatch(*fence, seed=1)] * 5, failing, *self._earlier(attempt)],
             AttemptState.DISPATCHING: [
                 *[c.BindProviderId(attempt.id, attempt.provider, f"id-{attempt.id}")] * 4,
-                c.NotSent(attempt.id), c.Reject(attempt.id, REFUSED), c.MarkUnknown(*fence), *self._earlier(attempt),
+                _not_sent(attempt), c.Reject(attempt.id, REFUSED), c.MarkUnknown(*fence), *self._earlier(attempt),
             ],
             AttemptState.UNKNOWN: [
                 c.ResolveUnconfirmed(*fence), *[c.ResolveAbsent(*fence)] * 2,
                 c.BindProviderId(attempt.id, attempt.provider, f"id-{attempt.id}"),
-                c.Reject(attempt.id, REFUSED), c.NotSent(attempt.id), self._by_hand(attempt),
+                c.Reject(attempt.id, REFUSED), _not_sent(attempt), self._by_hand(attempt),
             ],
             AttemptState.ACCEPTED: [
                 c.Progress(*fence, state=self.random.choice(("QUEUED", "RUNNING"))),
@@ -160,7 +164,7 @@ class Walk:
                 self._told(attempt),
                 self._told(attempt),
                 c.Reject(attempt.id, REFUSED),
-                c.NotSent(attempt.id),
+                _not_sent(attempt),
                 c.BindProviderId(attempt.id, attempt.provider, f"id-{known.id}", source="WEBHOOK"),
                 *[self._found(attempt)] * 2,
             )
