@@ -16,7 +16,7 @@ COMPILE := pip compile -q --universal --python-version 3.11 --generate-hashes --
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run demo test check fix proto chaos bench lock clean
+.PHONY: help setup run demo test check fix proto simulate chaos bench lock clean
 .PHONY: check-lint check-types check-floors check-protos check-house
 
 help: ## List the verbs
