@@ -11,14 +11,35 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.chaos.run import chaos
+from tests.chaos.boundaries import BOUNDARIES, VICTIMS, faults_at_boundaries
+from tests.chaos.run import Outcome, chaos
 
 SEED_BITS = 32
+BOUNDARY_SECONDS_MAX = 120.0
 
 
 def _say(sentence: str) -> None:
     sys.stdout.write(f"{sentence}\n")
     sys.stdout.flush()
+
+
+async def _both(folder: Path, seed: int, rounds: int, patience_seconds: float) -> Outcome:
+    """Every step boundary by name, then the rounds."""
+    at_boundaries = folder / "boundaries"
+    at_boundaries.mkdir()
+    faults = await faults_at_boundaries(at_boundaries, BOUNDARY_SECONDS_MAX)
+    _say(f"{len(BOUNDARIES)} step boundaries, {len(VICTIMS)} replicas killed there")
+    outcome = await chaos(folder, seed=seed, rounds=rounds, patience_seconds=patience_seconds, say=_say)
+    for name, fault in faults.items():
+        outcome.findings.broken_invariants += 1
+        outcome.findings.say(f"killed {name}: {fault}")
+    line = {
+        **outcome.line,
+        "kills": outcome.line["kills"] + len(VICTIMS),
+        "broken_invariants": outcome.findings.broken_invariants,
+        "boundaries": len(BOUNDARIES),
+    }
+    return Outcome(line, outcome.findings)
 
 
 def main() -> int:
@@ -35,11 +56,7 @@ def main() -> int:
     seed = secrets.randbits(SEED_BITS) if arguments.seed is None else arguments.seed
     _say(f"chaos: seed {seed}, {arguments.rounds} rounds")
     folder = Path(tempfile.mkdtemp(prefix="lm-chaos-"))
-    outcome = asyncio.run(
-        chaos(
-            folder, seed=seed, rounds=arguments.rounds, patience_seconds=arguments.patience_seconds, say=_say
-        )
-    )
+    outcome = asyncio.run(_both(folder, seed, arguments.rounds, arguments.patience_seconds))
     for sentence in outcome.findings.sentences:
         _say(sentence)
     if outcome.findings.clean:

@@ -10,12 +10,13 @@ import signal
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lightmeter import NO_RETRY, AsyncClient, Drawing
 from lightmeter.errors import LightmeterError
 
-from tests.chaos.deployment import Deployment, Replica
+from tests.chaos.deployment import Deployment, Replica, foundations
 from tests.chaos.proxy import Cut
 from tests.chaos.wires import Hook, Moment
 
@@ -72,59 +73,90 @@ class Passage:
     """What its caller was told, before and after."""
 
 
-class Passages:
-    """Kills a replica at each boundary, all at about the same time, and follows the renders to where they come to rest."""
+VICTIMS: tuple[tuple[str, ...], ...] = (
+    (
+        "before the put of the picture",
+        "after the put of the picture",
+        "before the POST arrives",
+        "before the reply to the POST",
+        "after the reply to the POST",
+    ),
+    ("before the commit of Dispatch", "before the commit of Accept"),
+    ("after the commit of BindProviderId", "after the commit of Accept"),
+    ("after the commit of Dispatch",),
+    ("before the commit of BindProviderId",),
+    ("before the commit of RecordResult",),
+    ("after the commit of RecordResult",),
+    ("before the commit of Finish",),
+    ("after the commit of Finish",),
+)
+"""Which boundaries one process dies at: several renders can stand at theirs at once where none holds up another."""
 
-    def __init__(self, deployment: Deployment, stack: AsyncExitStack) -> None:
+
+class Passages:
+    """Kills replicas with renders at their boundaries, and follows the renders to where they come to rest."""
+
+    def __init__(self, deployment: Deployment, stack: AsyncExitStack, *, seconds_max: float) -> None:
         self._deployment = deployment
         self._stack = stack
+        self._seconds_max = seconds_max
 
-    async def all_of(self, boundaries: Sequence[Boundary], seconds_max: float) -> list[Passage]:
-        """One replica for each boundary; the survivors of the deployment take over."""
-        victims = [
-            await self._deployment.add(self._stack, f"victim-{number}")
-            for number, _ in enumerate(boundaries, 1)
-        ]
+    async def all(self) -> list[Passage]:
+        """One replica for each group of `VICTIMS`; the survivors of the deployment take over."""
+        named = {boundary.name: boundary for boundary in BOUNDARIES}
+        assert sorted(named) == sorted(name for group in VICTIMS for name in group)
         starting = asyncio.Semaphore(2)  # as many as there are cores to start them
+        groups = await asyncio.gather(
+            *(
+                self._of_one(f"victim-{number}", [named[name] for name in group], starting)
+                for number, group in enumerate(VICTIMS, 1)
+            )
+        )
+        return [passage for group in groups for passage in group]
+
+    async def _of_one(
+        self, name: str, boundaries: Sequence[Boundary], starting: asyncio.Semaphore
+    ) -> list[Passage]:
+        victim = await self._deployment.add(self._stack, name)
+        gone = asyncio.Event()
+        async with starting, asyncio.TaskGroup() as calls:
+            await victim.start()
+            first = []
+            for boundary in boundaries:
+                stand = _Stand(victim, boundary, gone, kills=boundary is boundaries[-1])
+                hooks: list[Hook] = getattr(victim, boundary.wire)
+                hooks.append(stand.hook)
+                first.append(calls.create_task(self._first_call(victim, boundary)))
+                async with asyncio.timeout(REACHED_SECONDS_MAX):
+                    await stand.reached.wait()
+                if boundary is not boundaries[-1]:
+                    hooks.remove(stand.hook)
+            await victim.program.ended()
+            gone.set()
+        self._let_time_pass(victim.name)
         return list(
             await asyncio.gather(
                 *(
-                    self._passage(boundary, victim, starting, seconds_max)
-                    for boundary, victim in zip(boundaries, victims, strict=True)
+                    self._after(boundary, told.result())
+                    for boundary, told in zip(boundaries, first, strict=True)
                 )
             )
         )
 
-    async def _passage(
-        self, boundary: Boundary, victim: Replica, starting: asyncio.Semaphore, seconds_max: float
-    ) -> Passage:
-        drawing = Drawing(model="flux-schnell", prompt=f"killed {boundary.name}", size="512x512")
-        request_id = boundary.name
-        reached = asyncio.Event()
-        async with starting:
-            await victim.start()
-            hooks: list[Hook] = getattr(victim, boundary.wire)
-            hooks.append(_killer(victim, boundary, reached))
-            told = await self._first_call(victim, drawing, request_id)
-            async with asyncio.timeout(REACHED_SECONDS_MAX):
-                await reached.wait()
-            await victim.program.ended()
-        self._let_time_pass(victim.name)
+    async def _after(self, boundary: Boundary, told: list[str]) -> Passage:
+        """The caller asks again, elsewhere, with the same request_id."""
         survivor = self._deployment.replicas[0]
         async with AsyncClient(f"127.0.0.1:{survivor.grpc_port}", api_key="", project="studio") as client:
-            again = await client.start(drawing, request_id=request_id, pin="fal")
-        told.append(again.job_id)
-        await self._until_at_rest(again.job_id, boundary, seconds_max)
-        return await self._look(boundary, again.job_id, drawing.prompt, told)
+            again = await client.start(_drawing(boundary), request_id=boundary.name, pin="fal")
+        await self._until_at_rest(again.job_id, boundary)
+        return await self._look(boundary, [*told, again.job_id])
 
-    async def _first_call(self, victim: Replica, drawing: Drawing, request_id: str) -> list[str]:
+    async def _first_call(self, victim: Replica, boundary: Boundary) -> list[str]:
         """The call that meets the victim: its job's id, or nothing when the connection broke before the answer."""
         address = f"127.0.0.1:{victim.grpc_port}"
         async with AsyncClient(address, api_key="", project="studio", retry=NO_RETRY) as client:
             try:
-                job = await client.start(
-                    drawing, request_id=request_id, pin="fal", timeout=REACHED_SECONDS_MAX
-                )
+                job = await client.start(_drawing(boundary), request_id=boundary.name, pin="fal")
             except LightmeterError:
                 return []
             return [job.job_id]
@@ -138,9 +170,9 @@ class Passages:
             name,
         )
 
-    async def _until_at_rest(self, job_id: str, boundary: Boundary, seconds_max: float) -> None:
+    async def _until_at_rest(self, job_id: str, boundary: Boundary) -> None:
         """Final, or, where nobody can know whether it arrived, in doubt and in the hands of a living replica."""
-        async with asyncio.timeout(seconds_max):
+        async with asyncio.timeout(self._seconds_max):
             while True:
                 (row,) = self._deployment.ask(
                     """SELECT j.state, r.fence, a.state AS attempt FROM jobs AS j JOIN renders AS r ON r.id = j.render_id
@@ -152,8 +184,8 @@ class Passages:
                     return
                 await asyncio.sleep(LOOK_SECONDS)
 
-    async def _look(self, boundary: Boundary, job_id: str, prompt: str, told: list[str]) -> Passage:
-        ask = self._deployment.ask
+    async def _look(self, boundary: Boundary, told: list[str]) -> Passage:
+        ask, job_id, prompt = self._deployment.ask, told[-1], _drawing(boundary).prompt
         (job,) = ask("SELECT * FROM jobs WHERE id = %s", job_id)
         (render,) = ask("SELECT * FROM renders WHERE id = %s", job["render_id"])
         attempts = ask("SELECT * FROM attempts WHERE render_id = %s ORDER BY number", render["id"])
@@ -161,15 +193,42 @@ class Passages:
         return Passage(boundary, job, render, attempts, entries, told)
 
 
-def _killer(victim: Replica, boundary: Boundary, reached: asyncio.Event) -> Hook:
-    async def hook(moment: Moment, said: bytes) -> None:
-        if moment is boundary.moment and boundary.word in said and not reached.is_set():
-            victim.program.send(signal.SIGKILL)
-            reached.set()
-            if moment is not Moment.TOLD:
-                raise Cut
+class _Stand:
+    """Where a render is made to stand still until its process is gone; the last stand of a process kills it."""
 
-    return hook
+    def __init__(self, victim: Replica, boundary: Boundary, gone: asyncio.Event, *, kills: bool) -> None:
+        self._victim = victim
+        self._boundary = boundary
+        self._gone = gone
+        self._kills = kills
+        self.reached = asyncio.Event()
+
+    async def hook(self, moment: Moment, said: bytes) -> None:
+        """Of the boundary's wire."""
+        boundary = self._boundary
+        if moment is not boundary.moment or boundary.word not in said or self.reached.is_set():
+            return
+        if self._kills:
+            self._victim.program.send(signal.SIGKILL)
+        self.reached.set()
+        await self._gone.wait()
+        raise Cut
+
+
+def _drawing(boundary: Boundary) -> Drawing:
+    return Drawing(model="flux-schnell", prompt=f"killed {boundary.name}", size="512x512")
+
+
+async def faults_at_boundaries(folder: Path, seconds_max: float) -> dict[str, str]:
+    """What went wrong, by the name of the boundary; and, by the name of the check, what is wrong with the books."""
+    async with foundations(folder, "--speed", "10") as deployment, AsyncExitStack() as stack:
+        survivor = await deployment.add(stack, "survivor")
+        await survivor.start()
+        passages = await Passages(deployment, stack, seconds_max=seconds_max).all()
+        faults = {passage.boundary.name: fault for passage in passages if (fault := fault_of(passage))}
+        missing = {boundary.name for boundary in BOUNDARIES} - {passage.boundary.name for passage in passages}
+        wrong = await deployment.verified()
+        return faults | dict.fromkeys(missing, "not reached") | ({"ledger verify": wrong} if wrong else {})
 
 
 def fault_of(passage: Passage) -> str:

@@ -110,9 +110,14 @@ class Deployment:
         return rows
 
     async def add(
-        self, stack: AsyncExitStack, name: str, settings: Mapping[str, str] | None = None
+        self,
+        stack: AsyncExitStack,
+        name: str,
+        settings: Mapping[str, str] | None = None,
+        *,
+        webhooks: bool = False,
     ) -> Replica:
-        """Make one more replica with proxies of its own, not started."""
+        """Make one more replica with proxies of its own, not started; with `webhooks` the providers tell it of ends."""
         grpc_port, http_port = free_ports(2)
         hooks: tuple[list[Hook], ...] = ([_look_away], [_look_away], [_look_away])
         database, provider, pictures = hooks
@@ -139,6 +144,7 @@ class Deployment:
             "LIGHTMETER_SANDBOX_URL": f"http://127.0.0.1:{wires[1].port}",
             "LIGHTMETER_LOG_FORMAT": "json",
             **bucket_settings(bucket),
+            **({"LIGHTMETER_PUBLIC_URL": f"http://127.0.0.1:{http_port}"} if webhooks else {}),
             **(settings or {}),
         }
         program = Program(name, [sys.executable, "-m", "service"], self.folder / f"{name}.log", chosen)
@@ -181,13 +187,12 @@ async def deployed(
     *sandbox_flags: str,
     count: int = 3,
     settings: Mapping[str, str] | None = None,
-    each: Mapping[str, Mapping[str, str]] | None = None,
+    webhooks: int = 0,
 ) -> AsyncIterator[Deployment]:
-    """All of it, ready, behind a balancer; `each` has settings of single replicas by name."""
+    """All of it, ready, behind a balancer; the first few replicas are told by webhooks, the others only poll."""
     async with foundations(folder, *sandbox_flags) as deployment, AsyncExitStack() as stack:
         for number in range(1, count + 1):
-            name = f"replica-{number}"
-            await deployment.add(stack, name, {**(settings or {}), **(each or {}).get(name, {})})
+            await deployment.add(stack, f"replica-{number}", settings, webhooks=number <= webhooks)
         # One after the other: the first one migrates.
         for replica in deployment.replicas[:1]:
             await replica.start()

@@ -51,7 +51,7 @@ async def chaos(
     rules.write_text(RULES)
     flags = ("--speed", "8", "--seed", str(seed))
     settings = {"LIGHTMETER_CONFIG": str(rules), "LIGHTMETER_DRAIN_SECONDS": "5"}
-    async with deployed(folder, *flags, settings=settings) as deployment:
+    async with deployed(folder, *flags, settings=settings, webhooks=2) as deployment:
         troublemaker = Troublemaker(deployment)
         callers = Callers(deployment.address, seed)
         async with callers.running() as told, asyncio.TaskGroup() as group:
