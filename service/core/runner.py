@@ -55,9 +55,14 @@ class Runner:
     async def drain(self, seconds_max: float) -> int:
         """Take no new work and wait for what runs. Answers how many renders still run; their rows tell where they stand."""
         self._draining = True
-        if self._tasks:
-            await asyncio.wait(list(self._tasks.values()), timeout=seconds_max)
-        return len(self._tasks)
+        try:
+            async with asyncio.timeout(seconds_max):
+                # A request that was let in before the drain begins its render during it.
+                while self._tasks:
+                    await asyncio.wait(list(self._tasks.values()))
+        except TimeoutError:
+            return len(self._tasks)
+        return 0
 
     async def stop(self) -> None:
         """End what still runs. A dispatch under way is shielded and finishes its commit first. Legal twice."""

@@ -29,7 +29,8 @@ from service.rpc.operator_service import OperatorService
 
 MESSAGE_BYTES_MAX: Final = 5 * 1024 * 1024
 """Above gRPC's own 4 MiB, so that inline pictures beyond their 3 MiB are refused by us, with a reason."""
-STOP_SECONDS_DEFAULT: Final = 10.0
+STOP_SECONDS_DEFAULT: Final = 5.0
+"""For answers under way. Whoever still waits for a picture then asks again elsewhere; the drain has waited before."""
 
 SERVICES: Final = tuple(
     file.DESCRIPTOR.services_by_name[name].full_name

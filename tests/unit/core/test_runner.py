@@ -79,6 +79,24 @@ async def test_a_drain_waits_for_what_runs_and_takes_nothing_new(work: Work, log
     await runner.stop()
 
 
+async def test_a_drain_waits_for_what_begins_during_it(work: Work, log: FakeLog) -> None:
+    """A request that was let in just before the drain has its render begun a moment later: it is waited for like the others."""
+    runner = Runner(work.run, log)
+    await runner.start()
+    first, second = views(2)
+    runner.begin(first)
+    draining = asyncio.ensure_future(runner.drain(60.0))
+    await settle()
+    gate, work.gate = work.gate, asyncio.Event()
+    runner.begin(second)
+    await settle()
+    gate.set()
+    await settle()
+    assert not draining.done()
+    work.gate.set()
+    assert (0, 2) == (await draining, len(work.ended))
+
+
 async def test_a_runner_that_was_stopped_can_start_again(work: Work, log: FakeLog) -> None:
     """It takes work again."""
     runner = Runner(work.run, log)
