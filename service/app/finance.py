@@ -67,18 +67,20 @@ async def compared_days(
 async def compared_invoice(
     configuration: Configuration, provider: str, month: str, path: Path
 ) -> Reconciliation:
-    """Compare a UTC month with an invoice. Raises FieldInvalid naming the line of what cannot be read."""
+    """Compare a UTC month with an invoice, or with what there is of it while the month runs. Raises FieldInvalid naming the
+    line of what cannot be read.
+    """
     span = _span(month)
     try:
         text = await asyncio.to_thread(_text_of, path)
     except UnicodeDecodeError as error:
         raise FieldInvalid.of("invoice", f"is not text in UTF-8: {error.reason}") from None
     bills = read_invoice(text, span[0])
-    if span[1] > SystemClock().now():
-        raise FieldInvalid.of("month", "is not over: its invoice cannot be complete", actual=month)
+    # What is missing while the month runs may still come.
+    complete = span[1] <= SystemClock().now()
 
     async def work(reconciler: Reconciler) -> Reconciliation:
-        return await reconciler.compare(provider, Grade.INVOICE, *span, bills, complete=True)
+        return await reconciler.compare(provider, Grade.INVOICE, *span, bills, complete=complete)
 
     return await _comparing(configuration, {}, work)
 

@@ -66,8 +66,9 @@ def _charges(connection: Connection, query: ChargeQuery, now: int) -> ChargePage
 
 
 def _charge(row: Any) -> ChargeRow:
-    labels = () if row[-1] is None else tuple((key, value) for key, value in json.loads(row[-1]))
-    return ChargeRow(codec.TRANSFERS.record(row), labels)
+    *transfer, labels = row
+    pairs = () if labels is None else tuple((key, value) for key, value in json.loads(labels))
+    return ChargeRow(codec.TRANSFERS.record(transfer), pairs)
 
 
 def _statement(

@@ -141,14 +141,14 @@ async def test_verify_finds_what_was_tampered_with(url: str, opened: Database, f
     sql, told = FAULTS[fault]
     engine = Address(url).writer()
     with engine.begin() as connection:
-        _disarm(connection)
+        disarm(connection)
         connection.exec_driver_sql(sql)
     engine.dispose()
     differences = await opened.ledger.verify()
     assert any(told in sentence for sentence in differences), differences
 
 
-def _disarm(connection: Connection) -> None:
+def disarm(connection: Connection) -> None:
     """Take the triggers away, as only the owner of the database can."""
     if connection.dialect.name != "sqlite":
         connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
