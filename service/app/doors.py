@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 
 from service.app.parts import Outside
+from service.app.price_files import amended
 from service.core.budgeting import Budgets
 from service.core.cancel import Cancellations
 from service.core.context import RunContext
@@ -21,6 +22,7 @@ from service.core.runner import Runner
 from service.core.submit import Submissions, SubmitRules
 from service.core.watch import Watches
 from service.core.webhooks import Webhooks
+from service.core.whatif import WhatIf
 from service.database.open import Database
 from service.domain.errors import LightmeterError
 from service.log import get_logger
@@ -164,7 +166,7 @@ def _grpc(
             switched_off=context.switches.is_off_for_all,
             clock=context.clock,
         ),
-        ledger=_ledger(callers, receipts, context, database),
+        ledger=_ledger(callers, receipts, context, catalogs, database),
         operator=_operator(callers, context, database),
         metrics=context.metrics,
         clock=context.clock,
@@ -198,7 +200,11 @@ def _submissions(
 
 
 def _ledger(
-    callers: NamedProjects, receipts: Receipts, context: RunContext, database: Database
+    callers: NamedProjects,
+    receipts: Receipts,
+    context: RunContext,
+    catalogs: Catalogs,
+    database: Database,
 ) -> LedgerService:
     return LedgerService(
         callers=callers,
@@ -209,6 +215,7 @@ def _ledger(
         books=database.exports,
         focus=FocusExport(database.exports),
         reconciled=database.reconciled,
+        whatif=WhatIf(database.paid, catalogs, amended),
         clock=context.clock,
     )
 

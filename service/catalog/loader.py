@@ -15,9 +15,11 @@ from service.catalog.build import build_model
 from service.catalog.proof import faults
 from service.catalog.schema import ModelFile
 from service.domain.catalog import Catalog, Model
+from service.domain.limits import catalog_file_bytes_max, catalog_nodes_max
 
 FOLDER: Final = Path(__file__).parent
 _SUFFIX: Final = "*.yaml"
+_GIVEN: Final = "the file"
 
 
 class CatalogInvalid(Exception):
@@ -29,9 +31,39 @@ class CatalogInvalid(Exception):
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """Refuses keys that stand twice, of which YAML would let the last one win, and numbers with a point,
-    which are floats.
+    """Refuses keys that stand twice, of which YAML would let the last one win, numbers with a point, which
+    are floats, and files that aliases blow up.
     """
+
+    def get_single_node(self) -> Any:
+        """The whole file as nodes, unless aliases make it too large or endless."""
+        node = super().get_single_node()
+        if node is not None and _written_out(node) > catalog_nodes_max:
+            raise yaml.YAMLError(f"has more than {catalog_nodes_max} values, with aliases written out")
+        return node
+
+
+def _written_out(root: yaml.Node) -> int:
+    """How many nodes there are when each alias is replaced by what it stands for."""
+    sizes: dict[int, int] = {}
+    open_nodes: set[int] = set()
+
+    def size(node: yaml.Node) -> int:
+        if id(node) in open_nodes:
+            raise yaml.YAMLError(f"line {node.start_mark.line + 1}: an alias to itself")
+        if id(node) not in sizes:
+            open_nodes.add(id(node))
+            sizes[id(node)] = 1 + sum(size(one) for one in _children(node))
+            open_nodes.remove(id(node))
+        return sizes[id(node)]
+
+    return size(root)
+
+
+def _children(node: yaml.Node) -> list[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        return [one for pair in node.value for one in pair]
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
 
 
 def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
@@ -84,6 +116,23 @@ def load_catalog(*, sandbox: bool, folder: Path | None = None) -> Catalog:
     return Catalog(version=digest.hexdigest(), models=offered)
 
 
+def amended(catalog: Catalog, text: str) -> Catalog:
+    """The catalog with the models of one file in place of its own, or beside them; of the file's prices the newest versions
+    count. Raises CatalogInvalid.
+    """
+    content = text.encode()
+    problems: list[str] = []
+    if len(content) > catalog_file_bytes_max:
+        raise CatalogInvalid([f"{_GIVEN}: at most {catalog_file_bytes_max} bytes"])
+    models = {model.name: model for model in _read(_GIVEN, content, problems)}
+    merged = {**catalog.models, **models}
+    problems += [] if problems else _clashes(merged)
+    if problems:
+        raise CatalogInvalid(problems)
+    version = hashlib.sha256(catalog.version.encode() + content).hexdigest()
+    return Catalog(version=version, models=dict(sorted(merged.items())))
+
+
 def price_readings(folder: Path | None = None) -> dict[str, date]:
     """When the price of each route (`fal/flux-dev`) was last read at its source. For a catalog that `load_catalog` takes."""
     read_on = {}
@@ -98,9 +147,12 @@ def price_readings(folder: Path | None = None) -> dict[str, date]:
 def _read(name: str, content: bytes, problems: list[str]) -> Iterator[Model]:
     """The models of a file; its faults go to `problems`."""
     try:
-        data = yaml.load(content, _StrictLoader)  # noqa: S506  # a SafeLoader with one more check
+        data = yaml.load(content, _StrictLoader)  # noqa: S506  # a SafeLoader with more checks
     except yaml.YAMLError as error:
         problems.append(f"{name}: {' '.join(str(error).split())}".replace('in "<byte string>", ', ""))
+        return
+    except RecursionError:
+        problems.append(f"{name}: is nested too deeply")
         return
     try:
         entry = ModelFile.model_validate(data)

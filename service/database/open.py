@@ -17,6 +17,7 @@ from service.database.lane import Watcher
 from service.database.ledger_reads import DatabaseLedgerReader
 from service.database.migrate import migrate
 from service.database.operator_reads import DatabaseOperatorReader
+from service.database.paid_reads import DatabasePaidReader
 from service.database.reads import DatabaseJobReader
 from service.database.snapshots import Snapshots
 from service.database.storage_reads import DatabaseStorageReader
@@ -64,6 +65,7 @@ class Database:
         self.exports: Final = DatabaseLedgerExports(self._reports)
         self.stored: Final = DatabaseStorageReader(self._reports)
         self.reconciled: Final = DatabaseBooksReader(self._reports)
+        self.paid: Final = DatabasePaidReader(self._reports)
 
     async def start(self) -> None:
         """Lock an embedded file, bring the schema up to date, open for commands. Raises DatabaseInUse."""

@@ -185,3 +185,17 @@ accrual_days_count: Final = 3
 """So many days that have ended are charged for storage if nobody did it yet."""
 invoice_rows_max: Final = 1_000_000
 invoice_bytes_max: Final = 256 * 1024 * 1024
+
+# What if, and prices that change.
+whatif_range_hours_max: Final = 24 * 31
+whatif_renders_max: Final = 100_000
+whatif_page_rows: Final = 500
+whatif_running_max: Final = 1
+"""By one replica: each takes a thread, and time from the others."""
+whatif_busy_seconds: Final = 5.0
+whatif_causes_count_max: Final = 20
+whatif_causes_shown: Final = 3
+whatif_cause_characters_max: Final = 200
+catalog_file_bytes_max: Final = 256 * 1024
+catalog_nodes_max: Final = 50_000
+"""Of one catalog file, with every alias written out."""

@@ -295,3 +295,19 @@ class DiscrepancyPage:
     """Charges in dispute in the asked order."""
 
     discrepancies: tuple[Discrepancy, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PaidQuery:
+    """Which paid renders of one provider, by usage time (half-open, microseconds). Empty tuples mean no restriction."""
+
+    provider: str
+    used_from: int
+    used_before: int
+    limit: int
+    after: tuple[int, str] | None = None
+    """(usage_at, attempt id) of the last row of the page before."""
+    projects: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    routes: tuple[str, ...] = ()
+    operations: tuple[str, ...] = ()

@@ -5,6 +5,7 @@ tests/contract. No implementation lives here; whoever needs a port imports it fr
 from service.ports.books import BooksReader, LedgerExports, LedgerReader, StorageReader
 from service.ports.clock import Clock, Dice
 from service.ports.log import Log
+from service.ports.paid import PaidReader
 from service.ports.pictures import BlobInfo, Blobs, Downloads, Picture, Pictures
 from service.ports.providers import Provider, ProviderBills, ProviderRecords, RouteHealth, WebhookCheck
 from service.ports.store import Hints, HintSubscription, Store
@@ -24,6 +25,7 @@ __all__ = [
     "LedgerReader",
     "Log",
     "OperatorReader",
+    "PaidReader",
     "Picture",
     "Pictures",
     "Provider",

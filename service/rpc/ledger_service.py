@@ -20,6 +20,7 @@ from service.rpc.ledger_out import figures_message, report_rows, row_message, tr
 from service.rpc.paging import Cursor
 from service.rpc.receipts import Receipts
 from service.rpc.reconciliation_calls import ReconciliationCalls
+from service.rpc.whatif_calls import Questions, WhatIfCalls
 
 
 class LedgerReading(ledger_service_pb2_grpc.LedgerServiceServicer):
@@ -91,7 +92,7 @@ class LedgerReading(ledger_service_pb2_grpc.LedgerServiceServicer):
         return pb.GetReceiptResponse(receipt=await self._receipts.receipt(view))
 
 
-class LedgerService(LedgerReading, BudgetCalls, ExportCalls, ReconciliationCalls):
+class LedgerService(LedgerReading, BudgetCalls, ExportCalls, ReconciliationCalls, WhatIfCalls):
     """The servicer: a file for each kind of call."""
 
     def __init__(
@@ -105,6 +106,7 @@ class LedgerService(LedgerReading, BudgetCalls, ExportCalls, ReconciliationCalls
         books: LedgerExports,
         focus: Exports,
         reconciled: BooksReader,
+        whatif: Questions,
         clock: Clock,
     ) -> None:
         super().__init__(callers=callers, ledger=ledger, jobs=jobs, receipts=receipts)
@@ -112,4 +114,5 @@ class LedgerService(LedgerReading, BudgetCalls, ExportCalls, ReconciliationCalls
         self._books = books
         self._focus = focus
         self._reconciled = reconciled
+        self._whatif = whatif
         self._clock = clock

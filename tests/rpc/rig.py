@@ -19,6 +19,7 @@ from lightmeter.v1 import (
 )
 from prometheus_client import CollectorRegistry
 
+from service.app.price_files import amended
 from service.catalog.loader import load_catalog
 from service.clock import SystemClock, SystemDice
 from service.core.budgeting import Budgets
@@ -26,6 +27,7 @@ from service.core.export import FocusExport
 from service.core.oversee import Oversight
 from service.core.pricing import Catalogs
 from service.core.switches import SwitchBoard
+from service.core.whatif import WhatIf
 from service.domain.absence import AbsenceRule
 from service.domain.catalog import Catalog
 from service.metrics import Metrics
@@ -50,6 +52,7 @@ from tests.rpc.fakes import (
     FakeWatches,
 )
 from tests.support.memory_books import MemoryBooks
+from tests.support.memory_paid import MemoryPaid
 from tests.support.memory_reads import MemoryOperators, MemoryReader
 from tests.support.memory_store import MemoryStore
 
@@ -89,6 +92,7 @@ class Rig:
         self.metrics = Metrics(CollectorRegistry())
         self.store = MemoryStore(clock)
         self.store_reader = MemoryReader(self.store, clock)
+        self.paid = MemoryPaid(self.store)
         self.operators = MemoryOperators(self.store, clock)
         self.switches = SwitchBoard(self.operators, self.store.hints, clock, self.log)
         receipts = Receipts(self.ledger, self.blobs)
@@ -121,6 +125,7 @@ class Rig:
                 books=self.ledger,
                 focus=FocusExport(self.ledger),
                 reconciled=MemoryBooks(self.store),
+                whatif=WhatIf(self.paid, CATALOGS, amended),
                 clock=clock,
             ),
             operator=OperatorService(
