@@ -10,6 +10,7 @@ from typing import Final
 import uvicorn
 from starlette.types import ASGIApp
 
+from service.web.connections import HEAD_SECONDS_MAX, with_patience
 from service.web.exposition import Exposition
 from service.web.routes import Sources, http_app
 
@@ -27,12 +28,21 @@ class HttpServer:
     started again.
     """
 
-    def __init__(self, sources: Sources, *, host: str, port: int, stop_seconds_max: int = 5) -> None:
+    def __init__(
+        self,
+        sources: Sources,
+        *,
+        host: str,
+        port: int,
+        stop_seconds_max: int = 5,
+        head_seconds_max: float = HEAD_SECONDS_MAX,
+    ) -> None:
         self._exposition = Exposition()
         self._draining = False
         self._host = host
         self._port = port
         self._stop_seconds_max = stop_seconds_max
+        self._head_seconds_max = head_seconds_max
         self._app = http_app(sources, self._exposition, lambda: self._draining)
         self._server: uvicorn.Server | None = None
         self._socket: socket.socket | None = None
@@ -51,7 +61,7 @@ class HttpServer:
         """Listen. Raises OSError naming the address when it cannot be had."""
         self._socket = _bound(self._host, self._port)
         self._port = self._socket.getsockname()[1]
-        server = _server(self._app, self._stop_seconds_max)
+        server = _server(self._app, self._stop_seconds_max, self._head_seconds_max)
         # serve() would take over the signals of the process and tick ten times a second; neither is wanted.
         server.config.load()
         server.lifespan = server.config.lifespan_class(server.config)
@@ -78,14 +88,15 @@ def _bound(host: str, port: int) -> socket.socket:
         raise OSError(error.errno, f"cannot listen on {host}:{port}: {error.strerror}") from error
 
 
-def _server(app: ASGIApp, stop_seconds_max: int) -> uvicorn.Server:
+def _server(app: ASGIApp, stop_seconds_max: int, head_seconds_max: float) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(
             app,
-            http="h11",
+            http=with_patience(head_seconds_max),
             ws="none",
             lifespan="off",
             log_config=None,
+            log_level="error",  # it warns once per strange request: whoever knocks must not be able to fill the disk
             access_log=False,
             server_header=False,
             date_header=False,

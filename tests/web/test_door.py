@@ -212,9 +212,9 @@ async def test_endless_headers_are_refused(door: tuple[HttpServer, httpx.AsyncCl
 async def test_stopping_is_legal_at_any_time(world: World) -> None:
     """Stop before start, and twice, does nothing; after stop the port is free."""
     sources = Sources(world.expose, world.ledger, world.readiness)
-    never = HttpServer(sources, host="127.0.0.1", port=0)
+    never = HttpServer(sources, host="127.0.0.1", port=0, head_seconds_max=0.1)
     await never.stop()
-    server = HttpServer(sources, host="127.0.0.1", port=0)
+    server = HttpServer(sources, host="127.0.0.1", port=0, head_seconds_max=0.1)
     await server.start()
     port = server.port
     assert port > 0
@@ -254,3 +254,68 @@ async def test_a_port_that_is_taken_is_named(world: World) -> None:
         with pytest.raises(OSError, match=f"127.0.0.1:{port}"):
             await server.start()
         await server.stop()
+
+
+# ---------------------------------------------------------------- connections that say nothing
+
+
+async def _closed(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
+
+
+async def test_who_never_finishes_a_request_is_put_out(world: World) -> None:
+    """Silent or trickling, at first or after an answer: it is put out, and a crowd of them keeps nobody out for ever."""
+    sources = Sources(world.expose, world.ledger, world.readiness)
+    server = HttpServer(sources, host="127.0.0.1", port=0, head_seconds_max=0.1)
+    await server.start()
+    whole = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
+    try:
+        for first, then in ((b"", b""), (b"", b"GET /hea"), (whole, b"GET /hea")):
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(first)
+            async with asyncio.timeout(10):
+                assert not first or (await reader.readuntil(b"ok\n")).startswith(b"HTTP/1.1 200")
+                writer.write(then)
+                assert b"" == await reader.read()
+            await _closed(writer)
+    finally:
+        await server.stop()
+
+
+async def test_a_slow_answer_is_not_cut_off(world: World) -> None:
+    """Only waiting for a request's head is bounded here."""
+    begun, gate = threading.Event(), threading.Event()
+
+    def slow() -> bytes:
+        begun.set()
+        assert gate.wait(10)
+        return b"done 1\n"
+
+    world.render = slow
+    sources = Sources(world.expose, world.ledger, world.readiness)
+    server = HttpServer(sources, host="127.0.0.1", port=0, head_seconds_max=0.1)
+    await server.start()
+    try:
+        async with httpx.AsyncClient(base_url=server.url, timeout=20) as client:
+            scrape = asyncio.ensure_future(client.get("/metrics"))
+            assert await asyncio.to_thread(begun.wait, 10)
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            assert b"" == await reader.read()  # one that was opened later has been put out by now
+            await _closed(writer)
+            gate.set()
+            assert "done 1\n" == (await scrape).text
+    finally:
+        await server.stop()
+
+
+async def test_strange_requests_do_not_fill_the_log(
+    door: tuple[HttpServer, httpx.AsyncClient], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever knocks can make the door answer, and not write."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", door[0].port)
+    writer.write(b"no request\r\n\r\n")
+    assert (await reader.read()).startswith(b"HTTP/1.1 400")
+    await _closed(writer)
+    assert [] == caplog.records
