@@ -49,8 +49,11 @@ def dispatch(world: World, command: Dispatch) -> Send | RunOutcome:
             # Marked by another dispatch, whose request may be on its way.
             return RunOutcome.LOST
         if attempt.send_before is not None and attempt.send_before < world.now:
+            # Nothing was sent until now: by the time of the POST it is looked for in the provider's list.
             attempt = world.put_attempt(
-                replace(attempt, send_before=send_before, version=attempt.version + 1)
+                replace(
+                    attempt, send_before=send_before, dispatched_at=world.now, version=attempt.version + 1
+                )
             )
             render = world.put_render(stepped(render, attempt))
         return Send(render, attempt)

@@ -41,6 +41,7 @@ def test_a_dispatch_that_runs_again_answers_the_same_send(desk: Desk) -> None:
     desk.clock.advance(send_window_seconds + 1)
     later = desk.run(command)
     assert desk.clock.now() + send_window_seconds * MICROS_PER_SECOND == later.attempt.send_before
+    assert desk.clock.now() == later.attempt.dispatched_at
 
 
 @pytest.mark.parametrize("change", [{"seed": 8}, {"input_digest": "of another"}])
