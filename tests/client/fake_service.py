@@ -240,6 +240,7 @@ class FakeLedger(_Service, ledger_service_pb2_grpc.LedgerServiceServicer):
     SummarizeCosts = _unary("SummarizeCosts")
     ListTransfers = _unary("ListTransfers")
     GetReceipt = _unary("GetReceipt")
+    WhatIf = _unary("WhatIf")
 
 
 class FakeOperators(_Service, operator_service_pb2_grpc.OperatorServiceServicer):

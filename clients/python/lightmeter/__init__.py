@@ -69,6 +69,7 @@ from lightmeter.money import Money, usd
 from lightmeter.oversight import Attempt, AuditEvent, Switch
 from lightmeter.pictures import Picture
 from lightmeter.retry import NO_RETRY, RetryPolicy
+from lightmeter.whatif import WhatIfCause, WhatIfFigures, WhatIfReport, WhatIfRow
 
 __all__ = [
     "NO_RETRY",
@@ -140,6 +141,10 @@ __all__ = [
     "Unsupported",
     "Violation",
     "WaitTimeout",
+    "WhatIfCause",
+    "WhatIfFigures",
+    "WhatIfReport",
+    "WhatIfRow",
     "parse_size",
     "usd",
 ]

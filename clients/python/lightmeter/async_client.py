@@ -13,9 +13,10 @@ from lightmeter.draw_calls import DrawCalls
 from lightmeter.finance_calls import FinanceCalls
 from lightmeter.operator_calls import OperatorCalls
 from lightmeter.retry import RetryPolicy
+from lightmeter.whatif_calls import WhatIfCalls
 
 
-class AsyncClient(DrawCalls, BookCalls, FinanceCalls, OperatorCalls):
+class AsyncClient(DrawCalls, BookCalls, FinanceCalls, WhatIfCalls, OperatorCalls):
     """Lightmeter from asyncio.
 
     `address` is a gRPC target (`host:port`, `dns:///host:port`); by default LIGHTMETER_ADDRESS, else

@@ -115,6 +115,7 @@ class Client:
     export_focus = _blocking(AsyncClient.export_focus)
     reconciliations = _blocking(AsyncClient.reconciliations)
     discrepancies = _blocking(AsyncClient.discrepancies)
+    what_if = _blocking(AsyncClient.what_if)
 
     @property
     def address(self) -> str:

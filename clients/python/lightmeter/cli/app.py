@@ -12,6 +12,7 @@ from lightmeter.cli import (
     finance_commands,
     looking_commands,
     operating_commands,
+    whatif_command,
 )
 from lightmeter.cli.session import Session
 
@@ -52,6 +53,7 @@ def build() -> typer.Typer:
         looking_commands.explain,
         cost_commands.costs,
         cost_commands.receipt,
+        whatif_command.whatif,
         finance_commands.statement,
         finance_commands.reconciliations,
         finance_commands.discrepancies,
