@@ -1,7 +1,9 @@
 """The reads of reconciliation on the tables of a MemoryStore."""
 
 from collections.abc import Mapping
+from typing import Any
 
+from service.domain.bills import Side
 from service.domain.queries import (
     BilledAttempt,
     DiscrepancyPage,
@@ -43,16 +45,38 @@ class MemoryBooks:
         }
 
     async def reconciliations(self, query: ReconciliationQuery) -> ReconciliationPage:
-        """Newest first; other restrictions belong to the database."""
-        found = sorted(self._tables.reconciliations.values(), key=lambda one: -one.started_at)
-        return ReconciliationPage(tuple(found[: query.limit]))
+        """Newest first."""
+        found = [
+            (place, one)
+            for one in self._tables.reconciliations.values()
+            if query.provider in (None, one.provider)
+            and _within(one.started_at, query.started_from, query.started_before)
+            and _is_beyond(
+                place := (one.started_at, one.provider, one.grade.value, one.range_from, one.number),
+                query.after,
+            )
+        ]
+        found.sort(key=lambda pair: pair[0], reverse=True)
+        return ReconciliationPage(tuple(one for _, one in found[: query.limit]))
 
     async def discrepancies(self, query: DiscrepancyQuery) -> DiscrepancyPage:
-        """Open ones, or all, newest first."""
+        """Newest usage first."""
         found = [
-            one
+            (place, one)
             for one in self._tables.discrepancies.values()
-            if query.include_resolved or one.resolved_at is None
+            if query.provider in (None, one.provider)
+            and one.side in (query.sides or Side)
+            and (query.include_resolved or one.resolved_at is None)
+            and _within(one.usage_at, query.used_from, query.used_before)
+            and _is_beyond(place := (one.usage_at, one.provider, one.side.value, one.subject), query.after)
         ]
-        found.sort(key=lambda one: (-one.usage_at, one.subject))
-        return DiscrepancyPage(tuple(found[: query.limit]))
+        found.sort(key=lambda pair: pair[0], reverse=True)
+        return DiscrepancyPage(tuple(one for _, one in found[: query.limit]))
+
+
+def _within(at: int, start: int | None, end: int | None) -> bool:
+    return (start is None or at >= start) and (end is None or at < end)
+
+
+def _is_beyond(place: tuple[Any, ...], after: tuple[Any, ...] | None) -> bool:
+    return after is None or place < after

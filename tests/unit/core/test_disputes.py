@@ -59,6 +59,7 @@ async def test_agreement_costs_no_transaction(office: Office) -> None:
     """However many pages of attempts there are: bills of the amounts that stand hand in the record of the comparison alone."""
     for number in range(3):
         office.bill(office.drawn(f"subject {number}"))
+    office.wait(60)
     store = Listening(office.desk.store)
     reconciler = Reconciler(
         store, office.books, {"fal": office.bills}, office.desk.clock, FakeLog(), page_rows=2
