@@ -110,7 +110,11 @@ def _lines(connection: Connection, project: str, start: int, end: int) -> list[S
     lines = [
         StatementLine(row[0], row[1], row[2], *map(int, row[3:])) for row in connection.execute(statement)
     ]
-    return [line for line in lines if line.total_nanos or line.charged_nanos or line.jobs]
+    return [line for line in lines if any((line.charged_nanos, *_corrections(line)))]
+
+
+def _corrections(line: StatementLine) -> tuple[int, int]:
+    return line.corrected_this_month_nanos, line.corrected_earlier_months_nanos
 
 
 def _held_at(connection: Connection, project: str, at: int) -> int:

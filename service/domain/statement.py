@@ -16,7 +16,9 @@ STORAGE_PROVIDER = "r2"
 
 @dataclass(frozen=True, slots=True)
 class StatementLine:
-    """One line. Corrections may be negative; jobs are those that were charged, images those delivered to them."""
+    """One line. Corrections may be negative; jobs are those with a drawing of their own that became final, images those that they
+    were given.
+    """
 
     provider: str
     model: str

@@ -1,0 +1,425 @@
+"""What finance takes out of real databases: pages of costs, statements of months, shares of the picture store, on both engines.
+
+The books are kept on SQLite, whose clock a test can move through the months, and copied row by row to PostgreSQL.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from service.database import codec
+from service.database.engine import Address
+from service.database.ledger_tables import metadata, transfers
+from service.database.open import Database, open_database
+from service.domain import commands as c
+from service.domain.errors import Reason
+from service.domain.failure import Failure, Fault, RetryAdvice
+from service.domain.focus import CHARGING, ChargeRow
+from service.domain.limits import MICROS_PER_SECOND, paging_lag_seconds
+from service.domain.queries import ChargeQuery
+from service.domain.records import Grade, Transfer
+from service.domain.statement import Statement, month_span
+from service.domain.storage_price import StorageCharge, StoredShare
+from service.ports import Store
+from tests.support.clock import FakeClock, SeededDice
+from tests.support.orders import CEILING_NANOS, Orders, Steps, asset, draw
+from tests.support.postgres import emptied_database, postgres_folder
+
+__all__ = ["postgres_folder"]
+
+FAILURE = Failure(Reason.NO_IMAGES, "nothing came", Fault.PROVIDER, RetryAdvice.FREE)
+FAR = 2**62
+STORED = 1_234_567
+
+
+def at(text: str) -> int:
+    """Microseconds of a UTC time of 2026, written as `02-28 23:59:59`."""
+    return int(datetime.fromisoformat(f"2026-{text}+00:00").timestamp()) * MICROS_PER_SECOND
+
+
+class Months:
+    """A SQLite database in which a test lives through months."""
+
+    def __init__(self, database: Database, clock: FakeClock) -> None:
+        self.database = database
+        self.clock = clock
+        self.orders = Orders(SeededDice(17, clock))
+
+    async def until(self, text: str) -> None:
+        """Let time pass."""
+        self.clock.advance((at(text) - self.clock.now()) / MICROS_PER_SECOND)
+
+    async def run(self, *commands: c.Command) -> Any:
+        """Carry them out."""
+        outcome = None
+        for command in commands:
+            outcome = await self.database.store.execute(command)
+        return outcome
+
+
+@asynccontextmanager
+async def months(folder: Path) -> AsyncIterator[Months]:
+    """Opened on New Year."""
+    clock = FakeClock()
+    database = open_database(f"sqlite:///{folder}/months.db", clock, lambda: 0.0)
+    await database.start()
+    try:
+        yield Months(database, clock)
+        assert () == await database.ledger.verify()
+    finally:
+        await database.stop()
+
+
+def copied(source: str, target: str) -> None:
+    """Every row of one database in another."""
+    here, there = Address(source).reader(1), Address(target).writer()
+    try:
+        with here.connect() as reads, there.begin() as writes:
+            for table in metadata.sorted_tables:
+                rows = [dict(row) for row in reads.execute(select(table)).mappings()]
+                if rows:
+                    writes.execute(table.insert(), rows)
+    finally:
+        here.dispose()
+        there.dispose()
+
+
+@dataclass
+class Kept:
+    """The books of a winter, on either engine; the clock is that of SQLite, and long past for PostgreSQL."""
+
+    database: Database
+    jobs: dict[str, c.Accept]
+    journal: Sequence[Transfer]
+    url: str
+
+    async def charges(self, **query: Any) -> list[ChargeRow]:
+        """All costs, page after page."""
+        asked = ChargeQuery(**{"project": None, "limit": 2, "booked_from": 0, "booked_before": FAR, **query})
+        page = await self.database.exports.charges(asked)
+        found = list(page.rows)
+        while len(page.rows) == asked.limit:
+            last = page.rows[-1].transfer
+            page = await self.database.exports.charges(
+                asked.following((last.booked_at, last.source, last.ordinal), page.as_of)
+            )
+            found += page.rows
+        return found
+
+    def booked(self, project: str, start: int, end: int) -> int:
+        """What the journal adds to the bill of a project in a span of booked times."""
+        return sum(
+            ChargeRow(row, ()).nanos
+            for row in self.journal
+            if row.kind in CHARGING and row.project == project and start <= row.booked_at < end
+        )
+
+
+async def live(winter: Months) -> dict[str, c.Accept]:
+    """January to March: posts, corrections within and across months, a void, holds over month's ends, storage, a failure."""
+    orders = winter.orders
+    jobs = {
+        name: orders.accept(name, **changes)
+        for name, changes in {
+            "early": {"labels": (("team", "ads"), ("order", "7"))},
+            "across": {},
+            "cancelled": {},
+            "failed": {},
+            "open": {},
+            "foreign": {"project": "other", "scope": "other"},
+        }.items()
+    }
+    await winter.until("01-10 12:00")
+    await draw(winter.database.store, jobs["early"])
+    await winter.until("01-12 12:00")
+    event = Grade.BILLING_EVENT
+    await winter.run(c.Correct(jobs["early"].attempt_id, CEILING_NANOS + 10, event, units="2 units"))
+    await winter.until("01-31 23:50")
+    await winter.run(jobs["across"])
+    await winter.until("02-01 00:10")
+    await winter.run(*Steps(jobs["across"]).all()[1:])
+    stored = (StorageCharge("growth", STORED, "9 bytes"), StorageCharge("other", 5, "1 byte"))
+    await winter.run(c.AccrueStorage(at("01-31 00:00"), "2026-01-31", stored, "r2@1"))
+    await winter.until("02-03 00:00")
+    await winter.run(c.Correct(jobs["early"].attempt_id, CEILING_NANOS - 5, Grade.INVOICE, units="1 unit"))
+    await winter.run(jobs["cancelled"], c.Cancel(jobs["cancelled"].job_id, None))
+    await winter.run(*Steps(jobs["failed"]).all()[:3])
+    await winter.run(
+        c.RecordResult(jobs["failed"].attempt_id, ended="FAILED", surely_unbilled=True),
+        Steps(jobs["failed"]).fail(FAILURE, failover=False),
+    )
+    await draw(winter.database.store, jobs["foreign"])
+    await winter.until("02-28 23:00")
+    await winter.run(jobs["open"])
+    await winter.until("03-01 12:00")
+    return jobs
+
+
+@pytest.fixture(params=["file", "server"])
+async def kept(request: pytest.FixtureRequest, tmp_path: Path, postgres_folder: Path) -> AsyncIterator[Kept]:
+    """The same winter on either engine."""
+    async with AsyncExitStack() as stack:
+        winter = await stack.enter_async_context(months(tmp_path))
+        jobs = await live(winter)
+        url = f"sqlite:///{tmp_path}/months.db"
+        engine = Address(url).reader(1)
+        with engine.connect() as connection:
+            journal = [codec.TRANSFERS.record(row) for row in connection.execute(select(transfers))]
+        engine.dispose()
+        if request.param == "file":
+            yield Kept(winter.database, jobs, journal, url)
+            return
+        server = stack.enter_context(emptied_database(postgres_folder))
+        copied(url, server)
+        database = open_database(server, winter.clock, lambda: 0.0)
+        stack.push_async_callback(database.stop)
+        await database.start()
+        yield Kept(database, jobs, journal, server)
+
+
+# -- pages of costs
+
+
+async def test_costs_come_by_booked_time_and_nothing_else_comes(kept: Kept) -> None:
+    """Posts, corrections and storage of every project, in pages without gaps and repeats; holds and voids are no costs."""
+    found = await kept.charges()
+    expected = sorted(
+        (row for row in kept.journal if row.kind in CHARGING),
+        key=lambda row: (row.booked_at, row.source, row.ordinal),
+    )
+    assert expected == [row.transfer for row in found]
+    assert found == await kept.charges(limit=1) == await kept.charges(limit=100)
+
+
+async def test_costs_of_a_project_and_a_span(kept: Kept) -> None:
+    """Each restriction finds exactly what it names, by booked time, half-open."""
+    mine = [row.transfer.source for row in await kept.charges(project="growth")]
+    assert "other" not in {row.transfer.project for row in await kept.charges(project="growth")}
+    everything = [row.transfer for row in await kept.charges()]
+    assert mine == [row.source for row in everything if row.project == "growth"]
+    border = everything[2].booked_at
+    assert everything[:2] == [row.transfer for row in await kept.charges(booked_before=border)]
+    assert everything[2:] == [row.transfer for row in await kept.charges(booked_from=border)]
+
+
+async def test_costs_carry_the_labels_of_who_pays(kept: Kept) -> None:
+    """Of the job, and none where there is none: storage, or a job that was pruned since."""
+    job = kept.jobs["early"]
+    labels = {row.labels for row in await kept.charges() if row.transfer.job_id == job.job_id}
+    assert {job.labels} == labels
+    assert {()} == {row.labels for row in await kept.charges() if not row.transfer.job_id}
+    engine = Address(kept.url).writer()
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"DELETE FROM jobs WHERE id = '{job.job_id}'")
+    engine.dispose()
+    rows = [row for row in await kept.charges() if row.transfer.job_id == job.job_id]
+    assert ([()] * 3, CEILING_NANOS - 5) == ([row.labels for row in rows], sum(row.nanos for row in rows))
+
+
+async def test_costs_stop_a_minute_before_now(tmp_path: Path) -> None:
+    """What may still be followed by an earlier commit is left out, and the page says until when it is complete."""
+    async with months(tmp_path) as winter:
+        await draw(winter.database.store, winter.orders.accept())
+        booked_at = winter.clock.now()
+        query = ChargeQuery(None, 10, 0, FAR)
+        winter.clock.advance(paging_lag_seconds)
+        page = await winter.database.exports.charges(query)
+        assert ((), booked_at) == (page.rows, page.as_of)
+        winter.clock.advance(1)
+        page = await winter.database.exports.charges(query)
+        assert (1, booked_at + MICROS_PER_SECOND) == (len(page.rows), page.as_of)
+
+
+# -- statements
+
+
+async def test_a_month_has_what_was_booked_in_it(kept: Kept) -> None:
+    """January: one post and its correction, and the hold that stays open over its end."""
+    january = await kept.database.exports.statement("growth", "2026-01")
+    assert (True, 0, CEILING_NANOS) == (
+        january.closed, january.opening_held_nanos, january.closing_held_nanos,
+    )  # fmt: skip
+    [line] = january.lines
+    assert ("fal", "house", "GENERATE", 1, 1, CEILING_NANOS, 10, 0) == (
+        line.provider, line.model, line.operation, line.jobs, line.images, line.charged_nanos,
+        line.corrected_this_month_nanos, line.corrected_earlier_months_nanos,
+    )  # fmt: skip
+
+
+async def test_later_corrections_fall_into_the_month_that_is_open(kept: Kept) -> None:
+    """February: the picture that was asked for in January, the correction of January's, and January's last day of storage."""
+    february = await kept.database.exports.statement("growth", "2026-02")
+    assert (CEILING_NANOS, 0, -15, STORED) == (
+        february.charged_nanos, february.corrected_this_month_nanos, february.corrected_earlier_months_nanos,
+        february.storage_nanos,
+    )  # fmt: skip
+    assert (CEILING_NANOS, CEILING_NANOS) == (february.opening_held_nanos, february.closing_held_nanos)
+    assert 2 == len(february.lines)
+
+
+async def test_statements_are_the_sums_of_the_journal(kept: Kept) -> None:
+    """Of each project and month: the total is what the transfers booked in it come to, and the export's rows too."""
+    for project in ("growth", "other", "nobody"):
+        for month in ("2025-12", "2026-01", "2026-02", "2026-03"):
+            span = month_span(month)
+            assert span is not None
+            statement = await kept.database.exports.statement(project, month)
+            rows = await kept.charges(project=project, booked_from=span[0], booked_before=span[1])
+            assert kept.booked(project, *span) == statement.total_nanos == sum(row.nanos for row in rows)
+            assert statement.total_nanos == sum(line.total_nanos for line in statement.lines)
+
+
+async def test_a_line_has_money_on_it(kept: Kept) -> None:
+    """What failed for nothing or was voided makes no line; its job is counted where its route's money is."""
+    [february, *_] = (await kept.database.exports.statement("growth", "2026-02")).lines
+    assert ("fal", 3, 1) == (february.provider, february.jobs, february.images)
+    assert () == (await kept.database.exports.statement("growth", "2026-03")).lines
+
+
+async def test_what_is_no_month_is_refused(kept: Kept) -> None:
+    """The callers have looked before; the database says so too."""
+    with pytest.raises(ValueError, match="no month"):
+        await kept.database.exports.statement("growth", "2026-13")
+
+
+async def test_a_month_is_closed_when_nothing_can_be_booked_in_it(tmp_path: Path) -> None:
+    """A minute after its end, and from then on the statement and its checksum stay, whatever is booked later."""
+
+    async def february(winter: Months) -> Statement:
+        return await winter.database.exports.statement("growth", "2026-02")
+
+    async with months(tmp_path) as winter:
+        jobs = await live_shortly(winter)
+        await winter.until("03-01 00:00")
+        winter.clock.advance(paging_lag_seconds - 1)
+        before = await february(winter)
+        assert (False, "") == (before.closed, before.sha256)
+        winter.clock.advance(1)
+        closed = await february(winter)
+        assert (True, 64) == (closed.closed, len(closed.sha256))
+        assert replace(before, closed=True) == closed
+        await winter.run(c.Correct(jobs[0].attempt_id, 1, Grade.INVOICE))
+        await winter.run(*Steps(jobs[1]).all()[1:])
+        assert closed == await february(winter)
+        winter.clock.advance(1)
+        march = await winter.database.exports.statement("growth", "2026-03")
+        assert (closed.closing_held_nanos, 0) == (march.opening_held_nanos, march.closing_held_nanos)
+        assert (CEILING_NANOS, 1 - CEILING_NANOS) == (
+            march.charged_nanos, march.corrected_earlier_months_nanos,
+        )  # fmt: skip
+
+
+async def live_shortly(winter: Months) -> tuple[c.Accept, c.Accept]:
+    """February: one picture drawn, one that is being drawn at its end."""
+    drawn, running = winter.orders.accept("drawn"), winter.orders.accept("running")
+    await winter.until("02-10 00:00")
+    await draw(winter.database.store, drawn)
+    await winter.until("02-28 23:59")
+    await winter.run(running)
+    return drawn, running
+
+
+# -- the picture store
+
+
+@pytest.fixture(params=["file", "server"])
+def server_url(request: pytest.FixtureRequest, postgres_folder: Path) -> Iterator[str | None]:
+    """Where the rows are copied to; None: they stay."""
+    if request.param == "file":
+        yield None
+        return
+    with emptied_database(postgres_folder) as url:
+        yield url
+
+
+async def shares(
+    winter: Months, folder: Path, server: str | None, days: Sequence[str]
+) -> list[tuple[StoredShare, ...]]:
+    """What each project kept, day by day."""
+    database = winter.database
+    if server is not None:
+        copied(f"sqlite:///{folder}/months.db", server)
+        database = open_database(server, winter.clock, lambda: 0.0)
+        await database.start()
+    try:
+        return [
+            await database.stored.shares(
+                at(f"{day[:2]}-01 00:00"), at(f"{day} 00:00"), at(f"{day} 23:59:59") + 10**6
+            )
+            for day in days
+        ]
+    finally:
+        if server is not None:
+            await database.stop()
+
+
+async def test_pictures_belong_to_whose_render_brought_them_first(
+    tmp_path: Path, server_url: str | None
+) -> None:
+    """The same bytes drawn again by another project are not its own, in size or in writes; a picture that is gone is free."""
+    async with months(tmp_path) as winter:
+        first, second, other, gone = (
+            winter.orders.accept("first"),
+            winter.orders.accept("second"),
+            winter.orders.accept("third", project="other", scope="other"),
+            winter.orders.accept("gone"),
+        )
+        same = asset("the same bytes")
+        await winter.until("01-05 10:00")
+        for accept, picture in ((first, same), (second, asset("second")), (gone, asset("gone"))):
+            await winter.run(*Steps(accept).all()[:-1], Steps(accept).finish(picture))
+        await winter.until("01-06 10:00")
+        await winter.run(*Steps(other).all()[:-1], Steps(other).finish(same))
+        await winter.run(c.MarkGone((asset("gone").sha256,)))
+        size = same.size_bytes
+        expected = [
+            (StoredShare("growth", 2 * size, 3, 0),),
+            (StoredShare("growth", 2 * size, 0, 3),),
+        ]
+        assert expected == await shares(winter, tmp_path, server_url, ["01-05", "01-06"])
+
+
+async def test_days_and_months_have_sharp_borders(tmp_path: Path, server_url: str | None) -> None:
+    """A picture stored in a day's last second is that day's write; last month's writes do not use up this month's free ones."""
+    async with months(tmp_path) as winter:
+        for moment in ("01-31 12:00", "02-01 23:59:59", "02-02 00:00:00"):
+            await winter.until(moment)
+            await draw(winter.database.store, winter.orders.accept(moment))
+        size = asset("").size_bytes
+        expected = [
+            (StoredShare("growth", size, 1, 0),),
+            (StoredShare("growth", 2 * size, 1, 0),),
+            (StoredShare("growth", 3 * size, 1, 1),),
+        ]
+        assert expected == await shares(winter, tmp_path, server_url, ["01-31", "02-01", "02-02"])
+
+
+async def test_storage_is_charged_once_by_however_many_replicas(
+    tmp_path: Path, server_url: str | None
+) -> None:
+    """All at once and again: one transfer per project and day, and totals and statement have it once."""
+    clock = FakeClock()
+    url = server_url or f"sqlite:///{tmp_path}/months.db"
+    async with AsyncExitStack() as stack:
+        databases = [open_database(url, clock, lambda: 1.0) for _ in range(1 if server_url is None else 2)]
+        for database in databases:
+            stack.push_async_callback(database.stop)
+            await database.start()
+        charges = (StorageCharge("growth", 7, "7 bytes"), StorageCharge("ops", 5, "5 bytes"))
+        command = c.AccrueStorage(at("01-31 00:00"), "2026-01-31", charges, "r2@1")
+        stores: list[Store] = [database.store for database in databases]
+        booked = await asyncio.gather(*(store.execute(command) for store in stores for _ in range(3)))
+        assert [0] * (len(booked) - 1) + [2] == sorted(booked)
+        assert 0 == await stores[0].execute(command)
+        assert () == await databases[0].ledger.verify()
+        now = (await databases[0].ledger.snapshot()).as_of
+        month = datetime.fromtimestamp(now / MICROS_PER_SECOND, tz=UTC).strftime("%Y-%m")
+        statement = await databases[0].exports.statement("growth", month)
+        assert (7, 7) == (statement.storage_nanos, statement.total_nanos)
