@@ -31,6 +31,7 @@ PROMISED = {
     "lightmeter_dispatches_total": ("provider", "route", "outcome"),
     "lightmeter_provider_errors_total": ("provider", "route", "kind"),
     "lightmeter_failovers_total": ("from", "to", "cause"),
+    "lightmeter_double_dispatches_total": ("provider", "route"),
     "lightmeter_breaker_open": ("provider", "route"),
     "lightmeter_provider_account_ok": ("provider",),
     "lightmeter_polls_total": ("provider", "outcome"),
