@@ -297,7 +297,7 @@ def _names_money(provider: str) -> bool:
 
 
 def sum_of(attempt: Attempt, bills: Sequence[Bill]) -> int | None:
-    """What the bills of an attempt come to in nano-USD; None when one of them can't be priced."""
+    """What the bills of an attempt come to in nano-USD; None when one of them can't be priced, or when they are below nothing."""
     amount = 0
     for bill in bills:
         nanos = bill.nanos
@@ -310,7 +310,8 @@ def sum_of(attempt: Attempt, bills: Sequence[Bill]) -> int | None:
                 return None
             nanos = charge.nanos
         amount += nanos
-    return amount
+    # Credits are taken off; nobody is paid for having a picture drawn.
+    return amount if amount >= 0 else None
 
 
 def _units(bills: Sequence[Bill]) -> str:

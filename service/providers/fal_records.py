@@ -32,6 +32,7 @@ from service.providers.wire import (
     number,
     trust,
     usable_id,
+    usable_name,
 )
 
 NAME: Final = "fal"
@@ -189,11 +190,11 @@ def _bill(row: Any) -> Bill | None:
     if not isinstance(row, dict):
         return None
     provider_id, at = usable_id(row.get("request_id")), micros_of_iso(row.get("timestamp"))
-    endpoint = row.get("endpoint_id")
+    endpoint = usable_name(row.get("endpoint_id"))
     nanos = integer(row.get("cost_estimate_nano_usd"))
     if nanos is None:
         nanos = exact_nanos(row.get("cost_total"))
-    if provider_id is None or at is None or not isinstance(endpoint, str) or nanos is None:
+    if provider_id is None or at is None or endpoint is None or nanos is None:
         return None
     return Bill(
         bill_id=f"{provider_id}/{endpoint}/{at}",

@@ -25,7 +25,7 @@ from service.domain.limits import (
 from service.ports import Clock
 from service.providers.listing import Found, iso_of, sent_digest
 from service.providers.replicate_answers import ENDS, metrics_of, micros_of
-from service.providers.wire import Answer, Caller, calling_transport, no_answer, trust, usable_id
+from service.providers.wire import Answer, Caller, calling_transport, no_answer, trust, usable_id, usable_name
 
 NAME: Final = "replicate"
 API_URL: Final = "https://api.replicate.com"
@@ -182,8 +182,7 @@ def _bills(rows: list[Any]) -> tuple[list[Bill], int]:
         if provider_id is None or at is None:
             unreadable_count += 1
             continue
-        model = row.get("model")
-        endpoint = model if isinstance(model, str) else ""
+        endpoint = usable_name(row.get("model")) or ""
         metrics = metrics_of(row.get("metrics"))
         bills.append(Bill(provider_id, provider_id, endpoint, at, metrics=metrics, ended=ended))
     return bills, unreadable_count

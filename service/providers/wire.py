@@ -35,6 +35,7 @@ EXPONENT_MAX: Final = 30
 
 DENIED: Final = (401, 402, 403)
 
+_NAME_CHARACTERS_MAX: Final = 300
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _RESETS_IN: Final = re.compile(r"~\s?(\d{1,6})\s?s")
 _PERCENT: Final = re.compile(r"(?<!\d)(\d{1,3})%\|")
@@ -257,6 +258,12 @@ def integer(value: Any) -> int | None:
 def usable_id(value: Any) -> str | None:
     """A provider's id that can stand in an address; None when it is none."""
     return value if isinstance(value, str) and _ID.fullmatch(value) else None
+
+
+def usable_name(value: Any) -> str | None:
+    """A provider's name of a model that can be kept and shown; None when it is none."""
+    good = isinstance(value, str) and 0 < len(value) <= _NAME_CHARACTERS_MAX and value.isprintable()
+    return value if good else None
 
 
 def usable_url(value: Any) -> str | None:

@@ -82,6 +82,14 @@ async def test_an_amount_that_is_not_exact_is_no_bill(changes: dict[str, Any], n
     await books.close()
 
 
+@pytest.mark.parametrize("endpoint", [None, "", 7, "a\0b", "x" * 301])
+async def test_a_bill_of_no_model_is_unreadable(endpoint: object) -> None:
+    """What has no name that could be kept is no bill, and is counted: the span is not complete."""
+    books, _ = fal({"billing_events": [event(endpoint_id=endpoint)], "has_more": False})
+    page = await books.bills(0, 10**12)
+    assert ((), 1) == (page.bills, page.unreadable_count)
+
+
 async def test_two_events_of_one_request_are_two_bills() -> None:
     """A retry that was charged too is a bill of its own."""
     rows = [event(), event(timestamp="2025-12-31T23:59:59.5Z")]
