@@ -19,6 +19,8 @@ from service.core.budgeting import BudgetLine, Budgets
 from service.core.context import RunContext
 from service.core.late import LateResults
 from service.core.logfeed import LogFeed
+from service.core.price_news import PriceNews
+from service.core.pricing import Catalogs
 from service.core.reconcile import Reconciler
 from service.core.retention import Ages
 from service.core.runner import Runner
@@ -125,7 +127,15 @@ class Application:
         self._stack.push_async_callback(late.stop)
         context = replace(context, superseded=late.follow_superseded)
         self._runner = await duties.work(context, late, _ages(settings))
-        await duties.keep_books(*self._bookkeepers(database, outside, clock), context)
+        news = PriceNews(
+            store=database.store,
+            paid=database.paid,
+            oversight=database.oversight,
+            catalogs=Catalogs(catalog, clock),
+            clock=clock,
+            log=get_logger("prices"),
+        )
+        await duties.keep_books(*self._bookkeepers(database, outside, clock), news, context)
         self._doors = await open_doors(
             self._configuration, context, self._runner, late, database, outside, replica_id
         )

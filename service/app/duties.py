@@ -11,6 +11,7 @@ from service.core.context import RunContext
 from service.core.housekeeping import Repeater, deadlines, heartbeats, leave, loop_lag
 from service.core.late import LateResults, late_looks
 from service.core.lease import Lease
+from service.core.price_news import PriceNews, price_news
 from service.core.reconcile import Reconciler
 from service.core.recover import Recovery
 from service.core.retention import Ages, retention
@@ -74,11 +75,13 @@ class Duties:
         return runner
 
     async def keep_books(
-        self, reconciler: Reconciler, accrual: StorageAccrual | None, context: RunContext
+        self, reconciler: Reconciler, accrual: StorageAccrual | None, news: PriceNews, context: RunContext
     ) -> None:
-        """What only one replica does: comparing with the providers' books, and charging for pictures that are kept."""
+        """What only one replica does: comparing with the providers' books, charging for pictures that are kept, and telling of
+        prices that change.
+        """
         leads, clock, log = context.lease.leads, context.clock, self._log
-        duties = [bookkeeping(reconciler, leads, clock, log)]
+        duties = [bookkeeping(reconciler, leads, clock, log), price_news(news, leads, clock, log)]
         if accrual is not None:
             duties.append(storage_accrual(accrual, leads, clock, log))
         await self._begin(duties)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Select, literal, select, tuple_
+from sqlalchemy import Connection, Select, func, literal, select, tuple_
 
+from service.database.ledger_tables import transfers
 from service.database.snapshots import Snapshots
 from service.database.tables import attempts, renders
+from service.domain.price_news import PricedWith
 from service.domain.queries import PaidQuery
-from service.domain.records import AttemptState
+from service.domain.records import AttemptState, TransferKind
 from service.domain.whatif import PaidRender
 
 
@@ -24,6 +26,25 @@ class DatabasePaidReader:
 
         def read(connection: Connection) -> tuple[PaidRender, ...]:
             return tuple(PaidRender(*row) for row in connection.execute(_page(query)))
+
+        return await self._reports.read(read)
+
+    async def priced_with(self, since: int) -> tuple[PricedWith, ...]:
+        """Grouped over the holds that were booked since then."""
+
+        def read(connection: Connection) -> tuple[PricedWith, ...]:
+            c = transfers.c
+            route = (c.model, c.provider, c.route, c.price_version)
+            asked = (
+                select(*route, func.max(c.usage_at), func.count())
+                .where(c.booked_at >= since, c.kind == TransferKind.HOLD.value)
+                .group_by(*route)
+                .order_by(*route)
+            )
+            return tuple(
+                PricedWith(model, provider, name, price.rpartition("@")[2], used_at, count)
+                for model, provider, name, price, used_at, count in connection.execute(asked)
+            )
 
         return await self._reports.read(read)
 

@@ -196,6 +196,11 @@ whatif_busy_seconds: Final = 5.0
 whatif_causes_count_max: Final = 20
 whatif_causes_shown: Final = 3
 whatif_cause_characters_max: Final = 200
+price_news_look_seconds: Final = 3_600.0
+price_news_days_count: Final = 30
+price_news_renders_max: Final = 100_000
+"""Of one route: more are not counted, and that is said."""
+price_news_events_max: Final = 200
 catalog_file_bytes_max: Final = 256 * 1024
 catalog_nodes_max: Final = 50_000
 """Of one catalog file, with every alias written out."""

@@ -182,6 +182,11 @@ def _(command: c.SetSwitch) -> Reach:
 
 
 @reach.register
+def _(command: c.TellPrice) -> Reach:
+    return Reach(audit=(command.event_id,))
+
+
+@reach.register
 def _(command: c.ResolveByHand) -> Reach:
     # Whose id it is, the attempt tells; that is not known before it is read.
     adopted = command.adopt_provider_id

@@ -39,7 +39,11 @@ class PaidContract:
     async def test_filters_and_range_narrow_it(self, store: Store, paid: PaidReader) -> None:
         """Each filter by itself; the range is half-open."""
         orders = Orders()
-        for subject, project, model in (("a", "growth", "house"), ("b", "ads", "house"), ("c", "ads", "tree")):
+        for subject, project, model in (
+            ("a", "growth", "house"),
+            ("b", "ads", "house"),
+            ("c", "ads", "tree"),
+        ):
             await draw(store, replace(orders.accept(subject, project=project, scope=project), model=model))
 
         async def count(**changes: object) -> int:
@@ -84,3 +88,17 @@ class PaidContract:
         for command in (steps.accept, steps.dispatch(), steps.bind(), failed):
             await store.execute(command)
         assert () == await paid.paid(PaidQuery("fal", 0, EVER, 10))
+
+    async def test_versions_of_prices_are_counted_by_route(self, store: Store, paid: PaidReader) -> None:
+        """By what was held, drawn or not; with the newest use; nothing from before."""
+        orders = Orders()
+        for subject in ("a", "b"):
+            await draw(store, orders.accept(subject))
+        await store.execute(orders.accept("open", model="tree"))
+        found = await paid.priced_with(0)
+        assert [("house", "fal", "fal-one", "1", 2), ("tree", "fal", "fal-one", "1", 1)] == [
+            (one.model, one.provider, one.route, one.version, one.count) for one in found
+        ]
+        newest = await paid.paid(PaidQuery("fal", 0, EVER, 10))
+        assert newest[-1].usage_at == found[0].used_at
+        assert () == await paid.priced_with(EVER)

@@ -181,6 +181,7 @@ def _oversight(good: c.Accept) -> list[c.Command | TakenBack | float]:
     return [
         c.SetSwitch("event-2", SwitchScope.PROVIDER, "fal", SwitchState.OFF, None, "bills twice", "tests"),
         c.SetSwitch("event-3", SwitchScope.PROVIDER, "fal", SwitchState.ON, None, "paid back", "tests"),
+        c.TellPrice("event-4", "price.changed", "fal/fal-one", "dearer", '{"complete": true}', "service"),
         c.Correct(good.attempt_id, CEILING_NANOS + 1, Grade.BILLING_EVENT),
         c.RecordComparison("fal", Grade.BILLING_EVENT, 0, 1, True, 1, 2, 1, 1, 0, (dispute,)),
         c.AccrueStorage(

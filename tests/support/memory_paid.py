@@ -1,7 +1,8 @@
 """The reads of what-if on the tables of a MemoryStore."""
 
+from service.domain.price_news import PricedWith
 from service.domain.queries import PaidQuery
-from service.domain.records import AttemptState
+from service.domain.records import AttemptState, TransferKind
 from service.domain.whatif import PaidRender
 from tests.support.memory_store import MemoryStore
 
@@ -51,3 +52,14 @@ class MemoryPaid:
             )
         ]
         return tuple(sorted(kept, key=lambda one: (one.usage_at, one.attempt_id))[: query.limit])
+
+    async def priced_with(self, since: int) -> tuple[PricedWith, ...]:
+        """Grouped over the holds."""
+        holds = [
+            one for one in self._tables.transfers if one.kind is TransferKind.HOLD and one.booked_at >= since
+        ]
+        groups: dict[tuple[str, str, str, str], list[int]] = {}
+        for one in holds:
+            version = one.price_version.rpartition("@")[2]
+            groups.setdefault((one.model, one.provider, one.route, version), []).append(one.usage_at)
+        return tuple(PricedWith(*key, max(times), len(times)) for key, times in sorted(groups.items()))

@@ -39,6 +39,7 @@ from service.domain.commands.operating import (
     Pruned,
     ResolveByHand,
     SetSwitch,
+    TellPrice,
 )
 from service.domain.commands.reconciling import Correct, RecordComparison
 from service.domain.commands.running import (
@@ -114,4 +115,5 @@ __all__ = [
     "SetBudget",
     "SetSwitch",
     "TakeOver",
+    "TellPrice",
 ]

@@ -1,4 +1,4 @@
-"""What operators decide, each with its line in the audit; and the removal of what is too old to keep."""
+"""What operators decide, and what they are told, each with its line in the audit; and the removal of what is too old to keep."""
 
 from __future__ import annotations
 
@@ -40,6 +40,23 @@ class ResolveByHand(Command):
     adopt_provider_id: str | None = None
     not_accepted: bool = False
     amount_nanos: int | None = None
+
+
+@value(frozen=True, slots=True)
+class TellPrice(Command):
+    """Write into the audit that a price changed or will. Answers whether this very command wrote it, or would have: another
+    one with the same id and other details came before it.
+    """
+
+    event_id: str
+    """The same for the same news, whoever tells it."""
+    action: str
+    target: str
+    """The route: `fal/flux-dev`."""
+    reason: str
+    details: str
+    """As JSON."""
+    by: str
 
 
 @value(frozen=True, slots=True)

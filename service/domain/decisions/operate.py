@@ -1,4 +1,6 @@
-"""What operators decide. Each change has its line in the audit, whose id the command brings: a second run changes nothing."""
+"""What operators decide, and what they are told of prices. Each has its line in the audit, whose id the command brings: a
+second run changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import json
 from typing import Any
 
 from service.domain import ledger
-from service.domain.commands import BindProviderId, ResolveByHand, SetSwitch
+from service.domain.commands import BindProviderId, ResolveByHand, SetSwitch, TellPrice
 from service.domain.decisions.end import UNCONFIRMED, end_failed
 from service.domain.decisions.events import tell
 from service.domain.decisions.evidence import bind_provider_id, never_accepted
@@ -45,6 +47,16 @@ def set_switch(world: World, command: SetSwitch) -> Switch:
     }
     _audit(world, command, "switch.set", switch.name, details)
     return switch
+
+
+def tell_price(world: World, command: TellPrice) -> bool:
+    """Write the news down once. False for what another command has written."""
+    written = world.audit_known.get(command.event_id) or next(
+        (one for one in world.audit.entries if one.id == command.event_id), None
+    )
+    if written is None:
+        _write(world, command, command.action, command.target, command.details)
+    return written is None or written.details == command.details
 
 
 def resolve_by_hand(world: World, command: ResolveByHand) -> Attempt:
@@ -109,6 +121,12 @@ def _settle(world: World, render: Render, attempt: Attempt, amount_nanos: int) -
 def _audit(
     world: World, command: SetSwitch | ResolveByHand, action: str, target: str, details: dict[str, Any]
 ) -> None:
+    _write(world, command, action, target, json.dumps(details))
+
+
+def _write(
+    world: World, command: SetSwitch | ResolveByHand | TellPrice, action: str, target: str, details: str
+) -> None:
     event = AuditEvent(
         id=command.event_id,
         at=world.now,
@@ -116,6 +134,6 @@ def _audit(
         action=action,
         target=target,
         reason=command.reason,
-        details=json.dumps(details),
+        details=details,
     )
     world.audit.add(event)

@@ -47,6 +47,7 @@ _DECISIONS: dict[type[c.Command], Callable[[World, Any], Any]] = {
     c.LateResult: late.late_result,
     c.SetSwitch: operate.set_switch,
     c.ResolveByHand: operate.resolve_by_hand,
+    c.TellPrice: operate.tell_price,
     c.AccrueStorage: storing.accrue_storage,
     c.Correct: reconcile.correct,
     c.RecordComparison: reconcile.record_comparison,

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from service.domain import commands as c
+from service.domain.decisions import decide
 from service.domain.errors import EtagMismatch, FieldInvalid, JobNotFound
 from service.domain.oversight import SwitchScope, SwitchState
 from service.domain.records import AttemptState, JobState, RenderState
@@ -199,3 +200,23 @@ def test_evidence_that_comes_after_an_amount_by_hand_keeps_its_rank(desk: Desk) 
     desk.bind(asked, source="WEBHOOK")
     desk.result(asked)
     assert (AttemptState.SUCCEEDED, 0) == (desk.attempt(asked).state, desk.attempt(asked).settled_nanos)
+
+
+# -- prices
+
+
+def test_a_changed_price_is_written_down_once(desk: Desk) -> None:
+    """The same command again answers as before; another one with the same news, in the same batch too, is told that it came
+    second.
+    """
+    first = c.TellPrice("p1", "price.changed", "fal/flux-dev", "dearer", '{"effect": 1}', "service")
+    second = replace(first, details='{"effect": 2}')
+    assert [True, False] == [desk.run(first), desk.run(second)]
+    assert True is desk.twice(first)
+    (line,) = desk.tables.audit
+    assert ("p1", "service", "price.changed", "fal/flux-dev", "dearer", '{"effect": 1}') == (
+        line.id, line.actor, line.action, line.target, line.reason, line.details,
+    )  # fmt: skip
+    other = replace(first, event_id="p2")
+    world = desk.tables.world(desk.clock.now())
+    assert [True, False] == [decide(world, other), decide(world, replace(other, details="{}"))]
