@@ -112,7 +112,9 @@ class FalRecords:
         found = Found(search)
         cursor: str | None = None
         for _ in range(self._pages_max):
-            data = self._read(await self._ask("requests/by-endpoint", asked, cursor))
+            answer = await self._ask("requests/by-endpoint", asked, cursor)
+            found.dated(answer, self._clock)
+            data = self._read(answer)
             rows = data.get("items")
             if not isinstance(rows, list):
                 raise ProviderUnavailable("fal: a list of requests without items")

@@ -11,15 +11,20 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from email.utils import parsedate_to_datetime
 from math import isfinite
 from typing import Any, Final
 
 from service.domain.exchange import Listed, Scan, Search
+from service.domain.limits import MICROS_PER_SECOND
 from service.domain.sent import input_digest
-from service.providers.wire import number
+from service.ports import Clock
+from service.providers.wire import Answer, number
 
 NANOS_PER_USD: Final = Decimal(10**9)
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+CLOCKS_APART_SECONDS_MAX: Final = 60
+"""Half of what a request may stand from the moment of its dispatch: farther apart, it would be missed where it is listed."""
 
 
 class Found:
@@ -30,6 +35,15 @@ class Found:
         self._matches: dict[str, Listed] = {}
         self._others: dict[str, None] = {}
         self._unreadable_count = 0
+
+    def dated(self, answer: Answer, clock: Clock) -> None:
+        """A page was read: by the time of its answer, where it says one, the list's times are ours, or prove no absence."""
+        try:
+            served = parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
+        except (ValueError, TypeError, OverflowError):
+            return
+        if abs(served - clock.now() / MICROS_PER_SECOND) > CLOCKS_APART_SECONDS_MAX:
+            self.unreadable()
 
     def unreadable(self) -> None:
         """A row that does not say what it is about."""

@@ -87,7 +87,9 @@ class ReplicateRecords:
         found = Found(search)
         cursor: str | None = None
         for _ in range(self._pages_max):
-            rows, cursor, ends = await self._page(asked, cursor)
+            answer = await self._ask(asked, cursor)
+            found.dated(answer, self._clock)
+            rows, cursor, ends = self._page(answer)
             times = [_note(found, row) for row in rows]
             older = bool(times) and all(at is not None and at < search.sent_from for at in times)
             if ends or older:
@@ -102,7 +104,7 @@ class ReplicateRecords:
             raise ValueError("a span of bills is longer than nothing and at most bills_span_seconds_max")
         first = since - BILLS_LOOK_BACK_SECONDS * MICROS_PER_SECOND
         asked = {"created_after": iso_of(first), "created_before": iso_of(before)}
-        rows, cursor, ends = await self._page(asked, page)
+        rows, cursor, ends = self._page(await self._ask(asked, page))
         if not ends and cursor is None:
             raise ProviderUnavailable("replicate: a list that goes on, and does not say where")
         created = [micros_of(row.get("created_at")) for row in rows if isinstance(row, dict)]
@@ -123,12 +125,13 @@ class ReplicateRecords:
         bills, unreadable_count = _bills(rows)
         return BillPage(tuple(bill for bill in bills if bill.at >= since), None, unreadable_count)
 
-    async def _page(
-        self, params: Mapping[str, str], cursor: str | None
-    ) -> tuple[list[Any], str | None, bool]:
-        """The rows, where the next page is, and whether this is the last one."""
+    async def _ask(self, params: Mapping[str, str], cursor: str | None) -> Answer:
         sent = dict(params) if cursor is None else {**params, "cursor": cursor}
-        data = self._read(await self._caller.ask("GET", self._url, params=sent))
+        return await self._caller.ask("GET", self._url, params=sent)
+
+    def _page(self, answer: Answer) -> tuple[list[Any], str | None, bool]:
+        """The rows, where the next page is, and whether this is the last one."""
+        data = self._read(answer)
         rows = data.get("results")
         if not isinstance(rows, list):
             raise ProviderUnavailable("replicate: a list without results")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterator
+from email.utils import formatdate
 from typing import Any
 
+import httpx
 import pytest
 
 from service.domain.failure import ProviderUnavailable
@@ -276,4 +279,20 @@ async def test_a_version_that_was_remapped_is_still_the_model() -> None:
     """Replicate may run another version than the one asked for: the name decides."""
     books, _ = replicate({"results": [replicate_row(model="stability-ai/sdxl", version="d-5")], "next": None})
     assert ["p1"] == [one.provider_id for one in (await books.find(search(SDXL))).matches]
+    await books.close()
+
+
+@pytest.mark.parametrize("name", ["fal", "replicate"])
+@pytest.mark.parametrize(
+    ("ahead_seconds", "complete"), [(30, True), (-30, True), (180, False), (-180, False), (None, True)]
+)
+async def test_a_list_by_another_clock_is_no_proof(
+    name: str, ahead_seconds: float | None, complete: bool
+) -> None:
+    """Where both clocks are minutes apart, a request stands in the list at a time at which nobody looks for it."""
+    page = {"items": [], "has_more": False} if name == "fal" else {"results": [], "next": None}
+    date = "some day" if ahead_seconds is None else formatdate(time.time() + ahead_seconds, usegmt=True)
+    answer = httpx.Response(200, content=json.dumps(page), headers={"date": date})
+    books, _ = fal(answer) if name == "fal" else replicate(answer)
+    assert complete is (await books.find(search())).complete
     await books.close()
