@@ -70,6 +70,9 @@ class Recovery:
         if not self._runner.has_room:
             return
         found = await self._work.strays(self._replica_id, renders_running_max + take_over_count_max)
+        for render_id, fence in found:
+            # It was lost while this replica stood still, and what runs of it here would keep it from being taken again.
+            self._runner.let_go(render_id, fence)
         idle = [one for one in found if not self._runner.runs(one[0])]
         self._foreign &= {render_id for render_id, _ in idle}
         waiting: set[tuple[str, int]] = set()

@@ -44,6 +44,7 @@ class Runner:
         self._running_max = running_max
         self._unstored = unstored
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._fences: dict[str, int] = {}
         self._draining = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -86,6 +87,15 @@ class Runner:
         """Whether this render runs here."""
         return render_id in self._tasks
 
+    def let_go(self, render_id: str, fence: int) -> None:
+        """End what runs here of a render whose fencing number has grown since: others have had it, and whoever takes it next
+        may be us. A dispatch under way ends first.
+        """
+        task = self._tasks.get(render_id)
+        if task is not None and self._fences[render_id] < fence:
+            self._log.info("render_let_go", render=render_id)
+            task.cancel()
+
     def check_room(self) -> None:
         """Raise Draining or Overloaded when no new render can be taken."""
         if self._draining:
@@ -113,7 +123,12 @@ class Runner:
             return
         task = self._loop.create_task(self._supervise(view), name=f"render {render_id}")
         self._tasks[render_id] = task
-        task.add_done_callback(lambda _: self._tasks.pop(render_id, None))
+        self._fences[render_id] = view.render.fence
+        task.add_done_callback(lambda _: self._ended(render_id))
+
+    def _ended(self, render_id: str) -> None:
+        self._tasks.pop(render_id, None)
+        self._fences.pop(render_id, None)
 
     async def _supervise(self, view: JobView) -> None:
         try:

@@ -8,7 +8,8 @@ from service.core.housekeeping import Repeater, deadlines, heartbeats, loop_lag
 from service.core.lease import Lease
 from service.domain import commands as c
 from service.domain.errors import Reason, StoreUnavailable
-from service.domain.limits import heartbeat_seconds, lease_seconds
+from service.domain.failure import ProviderUnavailable
+from service.domain.limits import heartbeat_seconds, lease_seconds, stray_look_seconds
 from service.domain.records import JobState
 from service.domain.view import JobView
 from tests.support.clock import settle
@@ -193,3 +194,26 @@ async def test_what_another_replica_took_meanwhile_is_not_begun(rig: Rig) -> Non
     await rig.recovery().look()
     assert ("replica-3", 3) == (tables.renders[key].owner, tables.renders[key].fence)
     assert 0 == rig.runner.running_count
+
+
+async def test_what_was_lost_and_still_runs_here_does_not_keep_it_from_being_taken(rig: Rig) -> None:
+    """This replica stood still and lost the render to one that died; its own old run would ask for the result for an hour."""
+    rig.fal.results.extend([ProviderUnavailable("no result")] * 1_000)
+    submitted = await rig.submit()
+    await rig.clock.run(10)
+    assert 1 == rig.runner.running_count
+    tables = rig.store.tables
+    key = rig.render(submitted).id
+    tables.renders[key] = replace(tables.renders[key], owner="replica-2", fence=5)
+    duty = rig.recovery().looks()
+    await duty.start()
+    await rig.clock.run(4 * stray_look_seconds)
+    assert ("replica-1", 6, 1) == (
+        tables.renders[key].owner,
+        tables.renders[key].fence,
+        rig.runner.running_count,
+    )
+    rig.fal.results.clear()
+    await rig.clock.run(60)
+    assert JobState.SUCCEEDED is rig.job(submitted).state
+    await duty.stop()
