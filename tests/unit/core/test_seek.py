@@ -12,11 +12,10 @@ from service.domain import commands as c
 from service.domain.errors import Reason
 from service.domain.exchange import Unclear
 from service.domain.failure import Failure, Fault, ProviderUnavailable, RetryAdvice
-from service.domain.limits import search_seconds_max, searches_running_max
+from service.domain.limits import search_seconds_max
 from service.domain.records import AttemptState, JobState
 from tests.support.clock import settle
 from tests.support.fake_provider import FakeProvider, FakeRecords, ReplyLost
-from tests.support.memory_store import Fault as StoreFault
 from tests.unit.core.rig import CATALOG, MODEL, PRICE, Rig
 
 NOT_ACCEPTED = Unclear("timeout", "no answer")
@@ -131,38 +130,6 @@ async def test_a_webhook_binds_before_the_search_does(rig: Rig, name: str) -> No
     await rig.finish()
     assert (JobState.SUCCEEDED, "told") == (rig.job(submitted).state, rig.attempt(submitted).provider_id)
     assert rig.clock.monotonic() - bound_at < 1
-
-
-async def test_whoever_waits_for_its_turn_to_search_still_hears_webhooks(rig: Rig) -> None:
-    """Others' readings of a slow list may take minutes; what is bound meanwhile is followed at once."""
-    provider, records = of(rig, "fal")
-    provider.dispatches.extend([NOT_ACCEPTED] * (searches_running_max + 1))
-    records.hanging = asyncio.Event()
-    for number in range(searches_running_max):
-        await asked(rig, "fal", f"lighthouse {number}")
-    await settle(60)
-    await rig.clock.run(30)
-    assert searches_running_max == len(records.searched)
-    submitted = await asked(rig, "fal", "the last one")
-    await settle(60)
-    await rig.clock.run(30)
-    attempt = rig.attempt(submitted)
-    rig.store.run(c.BindProviderId(attempt.id, "fal", "told", source="WEBHOOK"))
-    rig.store.hints.publish((poke_key(attempt.render_id),))
-    await rig.clock.run(1)
-    assert JobState.SUCCEEDED is rig.job(submitted).state
-    records.hanging.set()
-
-
-async def test_a_marker_that_was_committed_long_before_its_post_is_searched_for_by_the_post(rig: Rig) -> None:
-    """Its commit was not known for minutes: the provider lists the request at the time of its POST, and nothing is sent twice."""
-    provider, _ = of(rig, "replicate")
-    provider.dispatches.append(LOST)
-    rig.store.faults.append(StoreFault(c.Dispatch, committed=True))
-    rig.store.faults.extend(StoreFault(c.Dispatch, committed=False) for _ in range(400))
-    submitted = await asked(rig, "replicate")
-    await rig.finish()
-    assert (JobState.SUCCEEDED, 1) == (rig.job(submitted).state, len(provider.posted))
 
 
 async def test_an_id_that_was_bound_without_a_hint_is_seen(rig: Rig, name: str) -> None:
