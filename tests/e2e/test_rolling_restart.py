@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections import Counter
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,10 +14,12 @@ import pytest
 from lightmeter import AsyncClient, Drawing, Job
 from lightmeter.errors import LightmeterError
 
-from tests.chaos.deployment import Replica, deployed
+from tests.chaos.deployment import Replica, deployed, foundations
 
 CALL_SECONDS_MAX = 30.0
 PAUSE_SECONDS = 0.05
+HANDOVER_SECONDS_MAX = 10.0
+"""Less than the lease of 15 s."""
 CALLERS = 4
 """Of each way of calling."""
 
@@ -103,3 +106,28 @@ async def test_a_rolling_restart_fails_no_call(tmp_path: Path) -> None:
     assert [] == calls.failed
     assert [0, 0, 0] == codes
     assert {"generate SUCCEEDED", "watch SUCCEEDED", "look SUCCEEDED"} == calls.done.keys()
+
+
+async def test_what_the_drain_leaves_over_is_handed_over_at_once(tmp_path: Path) -> None:
+    """A render longer than the drain goes on at another replica before any lease has ended, and is not sent again."""
+    async with foundations(tmp_path, "--speed", "2") as deployment, AsyncExitStack() as stack:
+        settings = {"LIGHTMETER_DRAIN_SECONDS": "1"}
+        leaving, staying = [await deployment.add(stack, name, settings) for name in ("leaving", "staying")]
+        for replica in (leaving, staying):
+            await replica.start()
+        await deployment.order("slow", args={"seconds": 30})
+        address = f"127.0.0.1:{leaving.grpc_port}"
+        async with AsyncClient(address, api_key="", project="studio") as client:
+            job = await client.start(Calls().drawing())
+            async for version in client.watch(job, timeout=CALL_SECONDS_MAX):
+                if version.state == "RUNNING":
+                    break
+        leaving.program.send(signal.SIGTERM)
+        assert 0 == await leaving.program.ended()
+        async with asyncio.timeout(HANDOVER_SECONDS_MAX):
+            while deployment.ask("SELECT owner FROM renders") != [{"owner": "staying"}]:  # noqa: ASYNC110 -- its row tells
+                await asyncio.sleep(PAUSE_SECONDS)
+        address = f"127.0.0.1:{staying.grpc_port}"
+        async with AsyncClient(address, api_key="", project="studio") as client:
+            assert "SUCCEEDED" == (await client.result(job, timeout=60.0)).state
+        assert 1 == len(await deployment.billed())
