@@ -28,6 +28,7 @@ from service.core.storing import StorageAccrual
 from service.core.switches import SwitchBoard
 from service.database.engine import DatabaseInUse
 from service.database.open import Database, open_database
+from service.domain.catalog import Catalog
 from service.domain.errors import LightmeterError
 from service.domain.records import Period
 from service.log import fingerprint_tag, get_logger
@@ -127,15 +128,7 @@ class Application:
         self._stack.push_async_callback(late.stop)
         context = replace(context, superseded=late.follow_superseded)
         self._runner = await duties.work(context, late, _ages(settings))
-        news = PriceNews(
-            store=database.store,
-            paid=database.paid,
-            oversight=database.oversight,
-            catalogs=Catalogs(catalog, clock),
-            clock=clock,
-            log=get_logger("prices"),
-        )
-        await duties.keep_books(*self._bookkeepers(database, outside, clock), news, context)
+        await duties.keep_books(*self._bookkeepers(database, outside, catalog, clock), context)
         self._doors = await open_doors(
             self._configuration, context, self._runner, late, database, outside, replica_id
         )
@@ -162,14 +155,15 @@ class Application:
         return database
 
     def _bookkeepers(
-        self, database: Database, outside: Outside, clock: SystemClock
-    ) -> tuple[Reconciler, StorageAccrual | None]:
+        self, database: Database, outside: Outside, catalog: Catalog, clock: SystemClock
+    ) -> tuple[Reconciler, StorageAccrual | None, PriceNews]:
         log = get_logger("bookkeeping")
         reconciler = Reconciler(database.store, database.reconciled, outside.bills, clock, log)
+        news = _price_news(database, catalog, clock)
         if not isinstance(outside.bucket, S3Blobs):
-            return reconciler, None
+            return reconciler, None, news
         price = self._configuration.rules.storage.price
-        return reconciler, StorageAccrual(database.store, database.stored, price, clock, log)
+        return reconciler, StorageAccrual(database.store, database.stored, price, clock, log), news
 
     def _died(self, _duty: str) -> None:
         self.broken.set()
@@ -192,6 +186,17 @@ def _metrics(catalog_version: str) -> Metrics:
     metrics.replica.set_build(VERSION)
     metrics.replica.set_catalog(catalog_version)
     return metrics
+
+
+def _price_news(database: Database, catalog: Catalog, clock: SystemClock) -> PriceNews:
+    return PriceNews(
+        store=database.store,
+        paid=database.paid,
+        oversight=database.oversight,
+        catalogs=Catalogs(catalog, clock),
+        clock=clock,
+        log=get_logger("prices"),
+    )
 
 
 def _ages(settings: Settings) -> Ages:

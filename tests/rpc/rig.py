@@ -89,13 +89,11 @@ class Rig:
 
     def __post_init__(self) -> None:
         self.clock = clock = SystemClock()
-        self.metrics = Metrics(CollectorRegistry())
+        self.metrics, receipts = Metrics(CollectorRegistry()), Receipts(self.ledger, self.blobs)
         self.store = MemoryStore(clock)
         self.store_reader = MemoryReader(self.store, clock)
-        self.paid = MemoryPaid(self.store)
         self.operators = MemoryOperators(self.store, clock)
         self.switches = SwitchBoard(self.operators, self.store.hints, clock, self.log)
-        receipts = Receipts(self.ledger, self.blobs)
         self.server = GrpcServer(
             address="127.0.0.1:0",
             images=ImageService(
@@ -125,7 +123,7 @@ class Rig:
                 books=self.ledger,
                 focus=FocusExport(self.ledger),
                 reconciled=MemoryBooks(self.store),
-                whatif=WhatIf(self.paid, CATALOGS, amended),
+                whatif=WhatIf(MemoryPaid(self.store), CATALOGS, amended),
                 clock=clock,
             ),
             operator=OperatorService(

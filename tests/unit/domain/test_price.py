@@ -35,12 +35,7 @@ from service.domain.price_tables import (
 
 D = Decimal
 BINARY, DECIMAL, EXACT = MegapixelRounding.UP_BINARY, MegapixelRounding.UP_DECIMAL, MegapixelRounding.EXACT
-KNOWN, LIKELY, CEILING, UNKNOWN = (
-    Certainty.EXACT,
-    Certainty.ESTIMATE,
-    Certainty.CEILING_ONLY,
-    Certainty.UNKNOWN,
-)
+KNOWN, LIKELY, CEILING, UNKNOWN = Certainty
 
 SCHNELL = PerMegapixel(D("0.003"), BINARY)
 WARY = PerMegapixel(D("0.003"), BINARY, ceiling_rounding=DECIMAL, auto_pixels_max=4_000_000)

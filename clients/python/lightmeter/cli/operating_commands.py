@@ -177,12 +177,14 @@ def resolve(
 def audit(
     context: typer.Context,
     actor: Annotated[str, typer.Option(help="Only what this one did.")] = "",
-    action: Annotated[str, typer.Option(help="switch.set, attempt.resolve, budget.set, …")] = "",
+    action: Annotated[
+        str, typer.Option(help="switch.set, attempt.resolve, budget.set, price.changed, …")
+    ] = "",
     target: Annotated[str, typer.Option(help="provider:fal, …")] = "",
     limit: Limit = 50,
     json: JsonFlag = False,
 ) -> None:
-    """List what was changed by hand, newest first."""
+    """List what was changed by hand, and prices that changed, newest first."""
 
     async def work(client: AsyncClient) -> None:
         found = [
