@@ -12,9 +12,10 @@ from service.database.loaded import Loaded, Unlocked
 from service.database.loader import Loader
 from service.database.opening import Openings
 from service.database.pruning import Pruning
+from service.database.rolling import Rolling
 from service.database.session import Session
 from service.database.writer import Writer
-from service.domain.commands import Command, Prune
+from service.domain.commands import Command, Prune, RecordStored, RollDays
 from service.domain.decisions import decide
 from service.domain.errors import LightmeterError
 from service.domain.ledger import WindowMissing
@@ -73,6 +74,7 @@ class Batches:
         self._writer = Writer(dialect)
         self._openings = Openings(dialect)
         self._pruning = Pruning(dialect)
+        self._rolling = Rolling(dialect)
         self._slot = slot
         self._open = session
         self._connection: Connection | None = None
@@ -109,6 +111,11 @@ class Batches:
         world = loaded.world
         if isinstance(command, Prune):
             return Done(self._pruning.run(session, command, world.now))
+        if isinstance(command, RollDays):
+            return Done(self._rolling.roll(session, command, world.now))
+        if isinstance(command, RecordStored):
+            self._rolling.record_stored(session, command, world.now)
+            return Done(None)
         mark = world.mark()
         try:
             return Done(decide(world, command))

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from service.database.batch import Batches, Committed, Done, Refusal
 from service.database.dialect import Dialect, Verdict
-from service.domain.commands import Command, DeleteBudget, Prune, SetBudget
+from service.domain.commands import Command, DeleteBudget, Prune, RecordStored, RollDays, SetBudget
 from service.domain.errors import Overloaded, StoreUnavailable
 from service.domain.limits import (
     batch_commands_max,
@@ -26,8 +26,8 @@ from service.domain.records import Attempt, Job
 from service.domain.value import value
 from service.ports import Clock
 
-ALONE: Final = (SetBudget, DeleteBudget, Prune)
-"""Commands with a batch of their own: those that hold the budgets table, and the one that locks many rows."""
+ALONE: Final = (SetBudget, DeleteBudget, Prune, RollDays, RecordStored)
+"""Commands with a batch of their own: those that hold the budgets table, and those that touch many rows."""
 RETRY_SECONDS: Final = 0.01
 RECONNECT_SECONDS_MIN: Final = 0.05
 RECONNECT_SECONDS_MAX: Final = 2.0

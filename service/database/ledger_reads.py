@@ -8,25 +8,35 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import Connection, and_, func, or_, select, tuple_
 
 from service.database import codec
-from service.database.ledger_tables import BUCKETS, SUMS, budget_windows, budgets, totals, transfers
-from service.database.reports import Sums, report
+from service.database.ledger_tables import (
+    budget_windows,
+    budgets,
+    stored_bytes,
+    totals,
+    transfers,
+)
+from service.database.reports import Sums, report, sum_columns
 from service.database.snapshots import Snapshots
-from service.database.tables import assets, attempts, jobs, render_assets, renders
+from service.database.sums import rolled_before, sources
+from service.database.tables import HOLDING, UNCONFIRMED, attempts, jobs, renders
 from service.database.verify import differences
 from service.domain.budget import window_start
 from service.domain.ledger import hour
 from service.domain.limits import MICROS_PER_SECOND, paging_lag_seconds
 from service.domain.queries import (
     BudgetState,
+    CostBasis,
     CostFigures,
     CostQuery,
     CostReport,
+    Interval,
     LedgerSnapshot,
     TransferPage,
     TransferQuery,
 )
-from service.domain.records import Grade, Period
+from service.domain.records import Period
 
+_HOUR: Final = 3_600 * MICROS_PER_SECOND
 _LIFETIME_KEY: Final = ("project", "model", "provider", "operation", "origin", "outcome", "evidence")
 Result = TypeVar("Result")
 
@@ -124,14 +134,12 @@ def _snapshot(connection: Connection, now: int) -> LedgerSnapshot:
     return LedgerSnapshot(
         as_of=now,
         lifetime=_lifetime(connection),
-        held_by_project=_pairs(
-            connection, attempts.c.project, func.sum(attempts.c.hold_nanos), attempts.c.hold_open
-        ),
+        held_by_project=_pairs(connection, attempts.c.project, func.sum(attempts.c.hold_nanos), HOLDING),
         unconfirmed_by_project=_pairs(
             connection,
             attempts.c.project,
             func.sum(attempts.c.settled_nanos),
-            attempts.c.grade == Grade.UNCONFIRMED.value,
+            UNCONFIRMED,
         ),
         window_net=_window_net(connection, now),
         budgets=_budgets(connection, None, now),
@@ -143,14 +151,14 @@ def _snapshot(connection: Connection, now: int) -> LedgerSnapshot:
 
 def _lifetime(connection: Connection) -> dict[tuple[str, str, str, str, str, str, str], CostFigures]:
     keys = [totals.c[name] for name in _LIFETIME_KEY]
-    sums = [func.sum(totals.c[name]) for name in (*SUMS, *BUCKETS)]
+    sums = sum_columns(totals, with_buckets=False)
     statement = (
         select(*keys, *sums).where(totals.c.usage_hour == 0, totals.c.booked_hour == 0).group_by(*keys)
     )
     found: dict[tuple[str, str, str, str, str, str, str], CostFigures] = {}
     for row in connection.execute(statement):
-        added = Sums()
-        added.add(row[len(keys) :], row[len(keys) - 1])
+        added = Sums(len(sums))
+        added.add(row[len(keys) :])
         found[row[0], row[1], row[2], row[3], row[4], row[5], row[6]] = added.figures()
     return found
 
@@ -161,20 +169,22 @@ def _pairs(connection: Connection, key: Any, value: Any, where: Any) -> dict[str
 
 
 def _window_net(connection: Connection, now: int) -> dict[tuple[str, str], int]:
-    net = func.sum(totals.c.charged_nanos + totals.c.corrected_up_nanos - totals.c.corrected_down_nanos)
     found: dict[tuple[str, str], int] = {}
+    rolled = rolled_before(connection)
     for name, period in (("day", Period.DAY), ("month", Period.MONTH)):
-        since = totals.c.usage_hour >= hour(window_start(period, now))
-        found |= {
-            (project, name): amount
-            for project, amount in _pairs(connection, totals.c.project, net, since).items()
-        }
+        span = CostQuery(window_start(period, now), hour(now) + _HOUR, CostBasis.USAGE, Interval.TOTAL, ())
+        for source in sources(span, rolled):
+            c = source.table.c
+            net = func.sum(c.charged_nanos + c.corrected_up_nanos - c.corrected_down_nanos)
+            for project, amount in _pairs(connection, c.project, net, and_(*source.conditions)).items():
+                found[project, name] = found.get((project, name), 0) + amount
     return found
 
 
 def _attempts_open(connection: Connection) -> dict[tuple[str, str], int]:
-    keys = (attempts.c.provider, attempts.c.state)
-    statement = select(*keys, func.count()).where(attempts.c.hold_open).group_by(*keys)
+    # As it stands, the provider tempts into an index over all attempts of one.
+    keys = (attempts.c.provider.concat(""), attempts.c.state)
+    statement = select(*keys, func.count()).where(HOLDING).group_by(*keys)
     return {(provider, state): count for provider, state, count in connection.execute(statement)}
 
 
@@ -189,17 +199,6 @@ def _oldest(connection: Connection) -> dict[str, int]:
 
 
 def _stored(connection: Connection) -> dict[str, int]:
-    """Bytes of the pictures that a project's renders made; a picture of two projects counts for both."""
-    pictures = (
-        select(renders.c.project, assets.c.sha256, assets.c.size_bytes)
-        .select_from(
-            render_assets.join(renders, renders.c.id == render_assets.c.render_id).join(
-                assets, assets.c.sha256 == render_assets.c.sha256
-            )
-        )
-        .where(assets.c.state == "PRESENT")
-        .distinct()
-        .subquery()
-    )
-    statement = select(pictures.c.project, func.sum(pictures.c.size_bytes)).group_by(pictures.c.project)
-    return {project: int(size) for project, size in connection.execute(statement)}
+    """As counted last; counting them here would take longer with every picture."""
+    c = stored_bytes.c
+    return {project: int(size) for project, size in connection.execute(select(c.project, c.size_bytes))}

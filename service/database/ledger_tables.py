@@ -142,15 +142,12 @@ hold_budgets = Table(
 )
 
 
+def _time(name: str, comment: str | None = None) -> Column[Any]:
+    return Column(name, BigInteger, primary_key=True, autoincrement=False, comment=comment)
+
+
 def _totals_columns() -> list[Column[Any]]:
-    hours = [
-        Column(
-            "usage_hour", BigInteger, primary_key=True, autoincrement=False, comment="0: the lifetime row"
-        ),
-        Column(
-            "booked_hour", BigInteger, primary_key=True, autoincrement=False, comment="0: the lifetime row"
-        ),
-    ]
+    hours = [_time(name, "0: the lifetime row") for name in ("usage_hour", "booked_hour")]
     return [*hours, *(text(name, key=True) for name in DIMENSIONS)]
 
 
@@ -182,4 +179,46 @@ label_totals = Table(
     comment="The totals once more, by the values of a project's reporting labels.",
     **clustered(),
     **roomy(fillfactor=50, hot=True),
+)
+
+
+def _day_columns() -> list[Column[Any]]:
+    return [_time("usage_day"), _time("booked_day"), *(text(name, key=True) for name in DIMENSIONS)]
+
+
+day_totals = Table(
+    "day_totals",
+    metadata,
+    *_day_columns(),
+    *_sum_columns(),
+    comment="The totals of each day of booking that has ended, summed once: reports over months read these.",
+    **clustered(),
+)
+
+day_label_totals = Table(
+    "day_label_totals",
+    metadata,
+    *_day_columns(),
+    text("label_key", key=True),
+    text("label_value", key=True),
+    *_sum_columns(),
+    comment="The same of label_totals.",
+    **clustered(),
+)
+
+rolled_days = Table(
+    "rolled_days",
+    metadata,
+    _time("booked_day"),
+    micros("rolled_at"),
+    comment="Which days of booking are in day_totals: all up to the last one.",
+)
+
+stored_bytes = Table(
+    "stored_bytes",
+    metadata,
+    text("project", key=True),
+    Column("size_bytes", BigInteger, nullable=False),
+    micros("counted_at"),
+    comment="Bytes of pictures that are kept, as last counted; a picture belongs to the project that brought it first.",
 )

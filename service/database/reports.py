@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import operator
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, Table, and_, func, literal, select
+from sqlalchemy import BigInteger, Connection, Select, Table, case, cast, func, literal, select
 from sqlalchemy.sql.elements import ColumnElement
 
-from service.database.ledger_tables import BUCKETS, SUMS, label_totals, totals
-from service.database.tables import attempts, job_labels, renders
+from service.database.ledger_tables import BUCKETS, SUMS
+from service.database.sums import Source, rolled_before, sources
+from service.database.tables import HOLDING, attempts, job_labels, renders
 from service.domain.errors import ReportUnsupported
 from service.domain.limits import MICROS_PER_SECOND
 from service.domain.queries import (
     OPEN_OUTCOME,
-    CostBasis,
     CostFigures,
     CostQuery,
     CostReport,
@@ -27,60 +28,71 @@ from service.domain.records import Grade, Origin
 
 _HOUR: Final = 3_600 * MICROS_PER_SECOND
 _DAY: Final = 24 * _HOUR
+_NAMES: Final = (*SUMS, "net_estimated_nanos", "net_unconfirmed_nanos")
 
 
-@dataclass(slots=True)
 class Sums:
-    """Figures being added up."""
+    """Figures being added up, in the order of `sum_columns`."""
 
-    values: list[int] = field(default_factory=lambda: [0] * (len(SUMS) + len(BUCKETS)))
-    estimated: int = 0
-    unconfirmed: int = 0
-    held: int = 0
+    def __init__(self, count: int) -> None:
+        self._values = [0] * count
+        self.held = 0
 
-    def add(self, values: Sequence[Any], evidence: str) -> None:
-        """Add a row of totals: SUMS, then BUCKETS."""
-        for index, value in enumerate(values):
-            self.values[index] += int(value)
-        net = int(values[0]) + int(values[1]) - int(values[2])
-        if evidence == Grade.ESTIMATE.value:
-            self.estimated += net
-        elif evidence == Grade.UNCONFIRMED.value:
-            self.unconfirmed += net
+    def add(self, values: Sequence[int]) -> None:
+        """Add a row."""
+        self._values = list(map(operator.add, self._values, values))
+
+    def join(self, other: Sums) -> None:
+        """Add other sums."""
+        self.add(other._values)
+        self.held += other.held
 
     def figures(self) -> CostFigures:
         """As an answer."""
-        named = dict(zip(SUMS, self.values, strict=False))
+        values = self._values
         return CostFigures(
-            **named,
-            net_estimated_nanos=self.estimated,
-            net_unconfirmed_nanos=self.unconfirmed,
+            **dict(zip(_NAMES, values, strict=False)),
             held_nanos=self.held,
-            buckets=tuple(self.values[len(SUMS) :]),
+            buckets=tuple(values[len(_NAMES) :]),
         )
 
 
+def sum_columns(table: Table, *, with_buckets: bool = True) -> list[ColumnElement[int]]:
+    """What `Sums` adds up."""
+    c = table.c
+    net = c.charged_nanos + c.corrected_up_nanos - c.corrected_down_nanos
+    doubtful = [
+        case((c.evidence == grade.value, net), else_=literal(0))
+        for grade in (Grade.ESTIMATE, Grade.UNCONFIRMED)
+    ]
+    buckets = [c[name] for name in BUCKETS] if with_buckets else []
+    # As whole numbers, which one engine makes decimals of.
+    return [cast(func.sum(one), BigInteger) for one in (*(c[name] for name in SUMS), *doubtful, *buckets)]
+
+
 def report(connection: Connection, query: CostQuery, now: int) -> CostReport:
-    """Carry the query out; `now` is the moment of the snapshot. Raises ReportUnsupported when it comes to more rows than asked for at most."""
-    groups: dict[tuple[int, tuple[str, ...]], Sums] = {}
-    total = Sums()
-    width = len(query.group_by)
-    for row in connection.execute(_sums(query)):
-        evidence = row[1 + width]
-        _group(groups, query, row).add(row[2 + width :], evidence)
-        total.add(row[2 + width :], evidence)
+    """Carry the query out; `now` is the moment of the snapshot. Raises ReportUnsupported when it comes to more rows than asked
+    for at most.
+    """
+    count = len(_NAMES) + (len(BUCKETS) if query.with_buckets else 0)
+    groups: dict[tuple[int, tuple[str, ...]], Sums] = defaultdict(lambda: Sums(count))
+    width = 1 + len(query.group_by)
+    for source in sources(query, rolled_before(connection)):
+        for row in connection.execute(_sums(query, source)):
+            groups[_key(query, row)].add(row[width:])
     for row in connection.execute(_held(query)):
-        _group(groups, query, row).held += int(row[-1])
-        total.held += int(row[-1])
+        groups[_key(query, row)].held += row[-1]
     if len(groups) > query.limit:
         raise ReportUnsupported(f"the report has more than {query.limit} rows; narrow it")
+    total = Sums(count)
+    for sums in groups.values():
+        total.join(sums)
     rows = tuple(CostRow(start, group, sums.figures()) for (start, group), sums in sorted(groups.items()))
     return CostReport(rows, total.figures(), now if query.as_of is None else min(now, query.as_of))
 
 
-def _group(groups: dict[tuple[int, tuple[str, ...]], Sums], query: CostQuery, row: Sequence[Any]) -> Sums:
-    key = _interval_start(query, int(row[0])), tuple(row[1 : 1 + len(query.group_by)])
-    return groups.setdefault(key, Sums())
+def _key(query: CostQuery, row: Sequence[Any]) -> tuple[int, tuple[str, ...]]:
+    return _interval_start(query, row[0]), tuple(row[1 : 1 + len(query.group_by)])
 
 
 def _interval_start(query: CostQuery, at: int) -> int:
@@ -100,21 +112,16 @@ def _cut(query: CostQuery, hour: ColumnElement[int]) -> ColumnElement[int]:
     return hour if query.interval is Interval.HOUR else hour - hour % _DAY
 
 
-def _sums(query: CostQuery) -> Select[Any]:
-    labelled = "label" in query.group_by
-    table = label_totals if labelled else totals
-    hour = table.c.usage_hour if query.basis is CostBasis.USAGE else table.c.booked_hour
-    conditions = [hour >= max(query.start, 1), hour < query.end, *_filters(table, query)]
-    if labelled:
+def _sums(query: CostQuery, source: Source) -> Select[Any]:
+    table = source.table
+    conditions = [*source.conditions, *_filters(table, query)]
+    if "label" in query.group_by:
         conditions.append(table.c.label_key == query.label_key)
-    if query.as_of is not None:
-        conditions.append(table.c.booked_hour < query.as_of)
-    cut = _cut(query, hour).label("cut")
+    cut = _cut(query, source.at).label("cut")
     groups = [_dimension(table, name) for name in query.group_by]
-    sums = [func.sum(table.c[name]) for name in (*SUMS, *BUCKETS)]
-    keys = [cut, *groups, table.c.evidence]
-    by = [*groups, table.c.evidence] if query.interval is Interval.TOTAL else keys
-    return select(*keys, *sums).where(*conditions).group_by(*by)
+    by = groups if query.interval is Interval.TOTAL else [cut, *groups]
+    shown: list[Any] = [cut, *groups, *sum_columns(table, with_buckets=query.with_buckets)]
+    return select(*shown).where(*conditions).group_by(*by).having(func.count() > 0)
 
 
 def _dimension(table: Table, name: str) -> ColumnElement[str]:
@@ -153,8 +160,8 @@ def _held(query: CostQuery) -> Select[Any]:
             attempts.c.hold_nanos.label("nanos"),
         )
         .select_from(attempts.join(renders, renders.c.id == attempts.c.render_id))
-        .where(and_(attempts.c.hold_open, hour >= max(query.start, 1), hour < query.end), *conditions)
+        .where(HOLDING, hour >= max(query.start, 1), hour < query.end, *conditions)
         .subquery()
     )
     keys = [held.c.cut, *(held.c[f"by_{name}"] for name in query.group_by)]
-    return select(*keys, func.sum(held.c.nanos)).group_by(*keys)
+    return select(*keys, cast(func.sum(held.c.nanos), BigInteger)).group_by(*keys)

@@ -243,7 +243,10 @@ HOLDING: Final = sql_text("attempts.hold_open")
 """The condition of `attempts_holding` for queries, word for word: an engine without booleans uses the index for nothing else."""
 WITHOUT_END: Final = sql_text("NOT attempts.hold_open AND attempts.result IS NULL")
 """The same of `attempts_without_end`."""
+UNCONFIRMED: Final = sql_text("attempts.grade = 'UNCONFIRMED'")
+"""The same of `attempts_unconfirmed`."""
 # Conditions on columns that change with the hold only: an index on what every step changes would make every step dearer.
+partial_index("attempts_unconfirmed", attempts.c.project, where=attempts.c.grade == "UNCONFIRMED")
 partial_index(
     "attempts_without_end",
     attempts.c.usage_at,

@@ -7,10 +7,13 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection
 
+from service.database.ledger_tables import SUMS
+
 SENTENCES_PER_RULE_MAX: Final = 20
 """Differences told per rule; a broken ledger is not listed whole."""
 
 _HOUR: Final = 3_600_000_000
+_DAY: Final = 24 * _HOUR
 
 _SIGNED: Final = """CASE WHEN t.kind IN ('HOLD', 'VOID') THEN 0
                  WHEN substr(t.debit, 1, 8) = 'project:' THEN t.amount_nanos ELSE -t.amount_nanos END"""
@@ -132,6 +135,8 @@ def differences(connection: Connection) -> list[str]:
         rows = connection.exec_driver_sql(f"{rule.sql} LIMIT {SENTENCES_PER_RULE_MAX}").all()
         found += [rule.sentence.format(*row) for row in rows]
     found += _totals(connection)
+    found += _days(connection, "totals", "day_totals")
+    found += _days(connection, "label_totals", "day_label_totals")
     return found
 
 
@@ -167,6 +172,27 @@ def _totals(connection: Connection) -> Iterator[str]:
         for key in sorted(left.keys() | right.keys()):
             if left.get(key, nothing) != right.get(key, nothing):
                 yield title.format(*key, left.get(key, nothing), right.get(key, nothing))
+
+
+def _days(connection: Connection, hours: str, days: str) -> Iterator[str]:
+    """The days that were summed, as their rows and as their hours have them."""
+    sums = ", ".join(f"sum({name})" for name in SUMS)
+    by_hours = _sums(
+        connection,
+        f"SELECT project, booked_hour / {_DAY} * {_DAY}, {sums} FROM {hours} WHERE booked_hour > 0 "
+        f"AND booked_hour < (SELECT coalesce(max(booked_day) + {_DAY}, 0) FROM rolled_days) "
+        f"GROUP BY project, booked_hour / {_DAY} * {_DAY}",
+    )
+    by_days = _sums(
+        connection, f"SELECT project, booked_day, {sums} FROM {days} GROUP BY project, booked_day"
+    )
+    nothing = [0] * len(SUMS)
+    for key in sorted(by_hours.keys() | by_days.keys()):
+        if by_hours.get(key, nothing) != by_days.get(key, nothing):
+            yield (
+                f"{days} of {key[0]}, day {key[1]}, say {by_days.get(key, nothing)}; "
+                f"the hours sum to {by_hours.get(key, nothing)}"
+            )
 
 
 def _sums(connection: Connection, sql: str) -> dict[tuple[str, int], list[int]]:

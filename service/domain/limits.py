@@ -180,6 +180,11 @@ bill_settle_seconds: Final = 24 * 3_600
 """So long after its end a day's bills are taken to be complete."""
 absence_on_bill_seconds: Final = 72 * 3_600
 """So old an unconfirmed attempt has to be before its absence from a complete bill proves that it cost nothing."""
+roll_look_seconds: Final = 3_600.0
+roll_settle_seconds: Final = 3_600
+"""So long after its end a day of booking is summed: every transaction that took its time on that day has surely ended."""
+roll_days_max: Final = 7
+"""Summed in one transaction."""
 accrual_look_seconds: Final = 3_600.0
 accrual_days_count: Final = 3
 """So many days that have ended are charged for storage if nobody did it yet."""

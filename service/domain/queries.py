@@ -76,6 +76,8 @@ class CostQuery:
     filters: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Grouping name (not label) → allowed values."""
     limit: int = 10_000
+    with_buckets: bool = True
+    """Whether the latency buckets are wanted, which are most of what is added up."""
     as_of: int | None = None
     """Leave out what was booked at this whole UTC hour or later; None: nothing. What is held is of the present all the same."""
 

@@ -206,6 +206,17 @@ def _(_command: c.Prune) -> Reach:
 
 
 @reach.register
+def _(_command: c.RollDays) -> Reach:
+    # As Prune: sums of what does not change any more.
+    return Reach()
+
+
+@reach.register
+def _(_command: c.RecordStored) -> Reach:
+    return Reach()
+
+
+@reach.register
 def _(command: c.SetBudget) -> Reach:
     return Reach(
         budgets_of=(command.project,),

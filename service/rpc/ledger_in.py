@@ -89,6 +89,7 @@ def read_report(caller: Caller, request: pb.SummarizeCostsRequest) -> AskedRepor
         label_key=label_key,
         filters=filters,
         limit=report_rows_max + 1,
+        with_buckets=request.include_latency,
         as_of=as_of,
     )
     return AskedReport(query, group_by, labels[0][1] if labels else None, request.include_latency)

@@ -187,6 +187,8 @@ def _oversight(good: c.Accept) -> list[c.Command | TakenBack | float]:
         c.AccrueStorage(
             20_000 * 24 * 3_600_000_000, "2024-10-04", (StorageCharge("growth", 5, "10 bytes"),), "r2@1"
         ),
+        c.RollDays(7),
+        c.RecordStored((("growth", 1_234),)),
     ]
 
 

@@ -210,7 +210,9 @@ async def test_the_journal_waits_until_nothing_can_appear_below(filled: Filled) 
 
 
 async def test_a_snapshot_adds_up(filled: Filled) -> None:
-    """What /metrics/ledger shows agrees with what was done."""
+    """What /metrics/ledger shows agrees with what was done, and with what was counted last."""
+    for size in (99, 1_234):
+        await filled.database.store.execute(c.RecordStored((("growth", size),)))
     shown = await filled.database.ledger.snapshot()
     assert {"growth": 2 * CEILING_NANOS, "other": CEILING_NANOS} == shown.held_by_project
     assert {("growth", "day"): CEILING_NANOS, ("growth", "month"): CEILING_NANOS} == shown.window_net

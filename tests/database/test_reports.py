@@ -21,6 +21,7 @@ from service.database.tables import attempts, jobs, renders
 from service.domain import commands as c
 from service.domain.errors import Reason
 from service.domain.failure import Failure, Fault, RetryAdvice
+from service.domain.limits import roll_settle_seconds
 from service.domain.queries import (
     GROUPINGS,
     OPEN_OUTCOME,
@@ -294,11 +295,14 @@ def url(request: pytest.FixtureRequest, tmp_path: Path, postgres_folder: Path) -
             yield url
 
 
-@pytest.fixture
-async def filled(url: str) -> AsyncIterator[Filled]:
+@pytest.fixture(params=["hours", "days"])
+async def filled(request: pytest.FixtureRequest, url: str) -> AsyncIterator[Filled]:
+    """With the days that have ended summed, or not."""
     async with movable_database(url, growth=("team",)) as (database, time):
         history = History(database, time)
         await history.write()
+        if request.param == "days":
+            assert 1 == await database.store.execute(c.RollDays(7))
         yield Filled(database, time, history, _facts(url))
         assert () == await database.ledger.verify()
 
@@ -320,6 +324,31 @@ async def test_a_report_as_of_any_hour_has_what_was_booked_until_then(filled: Fi
             for group_by in ((), ("project", "evidence"), ("label", "outcome")):
                 await filled.check(basis=basis, group_by=group_by, as_of=as_of)
             await filled.check(basis=basis, interval=Interval.DAY, as_of=as_of)
+
+
+async def test_a_report_may_begin_and_end_at_any_hour(filled: Filled) -> None:
+    """What the days do not cover is read from the hours: nothing is counted twice or left out, by either time."""
+    for first, last in ((1, 30), (-20, 5), (0, 24), (0, 25), (5, 48), (-24, 49), (2, 3), (24, 48)):
+        span = {"start": STARTED + first * HOUR, "end": STARTED + last * HOUR}
+        for basis, as_of in product(CostBasis, (None, *(STARTED + hour * HOUR for hour in (3, 24, 30)))):
+            await filled.check(**span, basis=basis, as_of=as_of, group_by=("project",))
+            await filled.check(**span, basis=basis, as_of=as_of, group_by=("label",), interval=Interval.DAY)
+
+
+async def test_a_day_is_summed_once_and_only_when_it_is_over(filled: Filled) -> None:
+    """Not before its last transactions have surely ended, whole days in their order, and again it changes nothing."""
+    await filled.database.store.execute(c.RollDays(7))
+    midnight = STARTED + 2 * DAY
+    filled.time.advance((midnight - filled.time.now()) / 1_000_000 + roll_settle_seconds - 1)
+    assert 0 == await filled.database.store.execute(c.RollDays(7))
+    filled.time.advance(1)
+    assert [1, 0] == [await filled.database.store.execute(c.RollDays(7)) for _ in range(2)]
+    filled.time.advance(5 * 24 * 3_600)
+    assert [3, 2, 0] == [await filled.database.store.execute(c.RollDays(3)) for _ in range(3)]
+    await filled.check(group_by=("project", "origin"))
+    await filled.check(group_by=("label",), basis=CostBasis.BOOKED)
+    await filled.history.drawn("later")
+    assert 1 == (await filled.costs(end=STARTED + 30 * DAY)).total.jobs - (await filled.costs()).total.jobs
 
 
 async def test_a_filter_leaves_the_others_out(filled: Filled) -> None:
@@ -351,3 +380,17 @@ async def test_the_cache_can_be_judged_by_origin(filled: Filled) -> None:
     assert 2 * CEILING_NANOS + 7 == by["CACHE"].avoided_nanos
     assert (0, 0) == (by["CACHE"].net_nanos, by["SHARED"].net_nanos)
     assert 0 == by["PROVIDER"].avoided_nanos
+
+
+async def test_a_day_that_was_summed_wrongly_is_found(filled: Filled, url: str) -> None:
+    """Sums of days are compared with their hours."""
+    await filled.database.store.execute(c.RollDays(7))
+    engine = Address(url).writer()
+    for table in ("day_totals", "day_label_totals"):
+        for change in (1, -1):
+            with engine.begin() as connection:
+                connection.exec_driver_sql(f"UPDATE {table} SET jobs = jobs + ({change})")
+            told = await filled.database.ledger.verify()
+            assert [change > 0] * len(told) == [f"{table} of" in sentence for sentence in told]
+            assert bool(told) == (change > 0)
+    engine.dispose()

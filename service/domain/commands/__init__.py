@@ -42,6 +42,7 @@ from service.domain.commands.operating import (
     TellPrice,
 )
 from service.domain.commands.reconciling import Correct, RecordComparison
+from service.domain.commands.rolling import RecordStored, RollDays
 from service.domain.commands.running import (
     Dispatch,
     EndOverdue,
@@ -106,10 +107,12 @@ __all__ = [
     "PutAgain",
     "RecordComparison",
     "RecordResult",
+    "RecordStored",
     "Reject",
     "ResolveAbsent",
     "ResolveByHand",
     "ResolveUnconfirmed",
+    "RollDays",
     "RunOutcome",
     "Send",
     "SetBudget",

@@ -23,7 +23,7 @@ from service.domain.world import World
 
 Holder = tuple[str, tuple[tuple[str, str], ...]]
 
-# Prune has no rule to decide: the store removes rows by their age.
+# Prune, RollDays and RecordStored have no rule to decide: the store removes rows by their age, and sums others up.
 _DECISIONS: dict[type[c.Command], Callable[[World, Any], Any]] = {
     c.Accept: accept.accept,
     c.MarkSeen: accept.mark_seen,
