@@ -240,6 +240,13 @@ class FakeLedger(_Service, ledger_service_pb2_grpc.LedgerServiceServicer):
     SummarizeCosts = _unary("SummarizeCosts")
     ListTransfers = _unary("ListTransfers")
     GetReceipt = _unary("GetReceipt")
+    GetStatement = _unary("GetStatement")
+    ListBudgets = _unary("ListBudgets")
+    SetBudget = _unary("SetBudget")
+    DeleteBudget = _unary("DeleteBudget")
+    ListReconciliations = _unary("ListReconciliations")
+    ListDiscrepancies = _unary("ListDiscrepancies")
+    ExportFocus = _stream("ExportFocus")
     WhatIf = _unary("WhatIf")
 
 

@@ -1,13 +1,11 @@
-"""What finance takes out of real databases: pages of costs, statements of months, shares of the picture store, on both engines.
+"""What finance takes out of real databases: pages of costs and statements of months, on both engines.
 
 The books are kept on SQLite, whose clock a test can move through the months, and copied row by row to PostgreSQL.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ from sqlalchemy import select
 
 from service.database import codec
 from service.database.engine import Address
-from service.database.ledger_tables import metadata, transfers
+from service.database.ledger_tables import transfers
 from service.database.open import Database, open_database
 from service.domain import commands as c
 from service.domain.errors import Reason
@@ -26,10 +24,9 @@ from service.domain.limits import MICROS_PER_SECOND, paging_lag_seconds
 from service.domain.queries import ChargeQuery
 from service.domain.records import Grade, Transfer
 from service.domain.statement import Statement, month_span
-from service.domain.storage_price import StorageCharge, StoredShare
-from service.ports import Store
-from tests.support.clock import FakeClock, SeededDice
-from tests.support.orders import CEILING_NANOS, Orders, Steps, asset, draw
+from service.domain.storage_price import StorageCharge
+from tests.database.months import Months, at, copied, months
+from tests.support.orders import CEILING_NANOS, Steps, draw
 from tests.support.postgres import emptied_database, postgres_folder
 
 __all__ = ["postgres_folder"]
@@ -37,58 +34,6 @@ __all__ = ["postgres_folder"]
 FAILURE = Failure(Reason.NO_IMAGES, "nothing came", Fault.PROVIDER, RetryAdvice.FREE)
 FAR = 2**62
 STORED = 1_234_567
-
-
-def at(text: str) -> int:
-    """Microseconds of a UTC time of 2026, written as `02-28 23:59:59`."""
-    return int(datetime.fromisoformat(f"2026-{text}+00:00").timestamp()) * MICROS_PER_SECOND
-
-
-class Months:
-    """A SQLite database in which a test lives through months."""
-
-    def __init__(self, database: Database, clock: FakeClock) -> None:
-        self.database = database
-        self.clock = clock
-        self.orders = Orders(SeededDice(17, clock))
-
-    async def until(self, text: str) -> None:
-        """Let time pass."""
-        self.clock.advance((at(text) - self.clock.now()) / MICROS_PER_SECOND)
-
-    async def run(self, *commands: c.Command) -> Any:
-        """Carry them out."""
-        outcome = None
-        for command in commands:
-            outcome = await self.database.store.execute(command)
-        return outcome
-
-
-@asynccontextmanager
-async def months(folder: Path) -> AsyncIterator[Months]:
-    """Opened on New Year."""
-    clock = FakeClock()
-    database = open_database(f"sqlite:///{folder}/months.db", clock, lambda: 0.0)
-    await database.start()
-    try:
-        yield Months(database, clock)
-        assert () == await database.ledger.verify()
-    finally:
-        await database.stop()
-
-
-def copied(source: str, target: str) -> None:
-    """Every row of one database in another."""
-    here, there = Address(source).reader(1), Address(target).writer()
-    try:
-        with here.connect() as reads, there.begin() as writes:
-            for table in metadata.sorted_tables:
-                rows = [dict(row) for row in reads.execute(select(table)).mappings()]
-                if rows:
-                    writes.execute(table.insert(), rows)
-    finally:
-        here.dispose()
-        there.dispose()
 
 
 @dataclass
@@ -324,102 +269,3 @@ async def live_shortly(winter: Months) -> tuple[c.Accept, c.Accept]:
     await winter.until("02-28 23:59")
     await winter.run(running)
     return drawn, running
-
-
-# -- the picture store
-
-
-@pytest.fixture(params=["file", "server"])
-def server_url(request: pytest.FixtureRequest, postgres_folder: Path) -> Iterator[str | None]:
-    """Where the rows are copied to; None: they stay."""
-    if request.param == "file":
-        yield None
-        return
-    with emptied_database(postgres_folder) as url:
-        yield url
-
-
-async def shares(
-    winter: Months, folder: Path, server: str | None, days: Sequence[str]
-) -> list[tuple[StoredShare, ...]]:
-    """What each project kept, day by day."""
-    database = winter.database
-    if server is not None:
-        copied(f"sqlite:///{folder}/months.db", server)
-        database = open_database(server, winter.clock, lambda: 0.0)
-        await database.start()
-    try:
-        return [
-            await database.stored.shares(
-                at(f"{day[:2]}-01 00:00"), at(f"{day} 00:00"), at(f"{day} 23:59:59") + 10**6
-            )
-            for day in days
-        ]
-    finally:
-        if server is not None:
-            await database.stop()
-
-
-async def test_pictures_belong_to_whose_render_brought_them_first(
-    tmp_path: Path, server_url: str | None
-) -> None:
-    """The same bytes drawn again by another project are not its own, in size or in writes; a picture that is gone is free."""
-    async with months(tmp_path) as winter:
-        first, second, other, gone = (
-            winter.orders.accept("first"),
-            winter.orders.accept("second"),
-            winter.orders.accept("third", project="other", scope="other"),
-            winter.orders.accept("gone"),
-        )
-        same = asset("the same bytes")
-        await winter.until("01-05 10:00")
-        for accept, picture in ((first, same), (second, asset("second")), (gone, asset("gone"))):
-            await winter.run(*Steps(accept).all()[:-1], Steps(accept).finish(picture))
-        await winter.until("01-06 10:00")
-        await winter.run(*Steps(other).all()[:-1], Steps(other).finish(same))
-        await winter.run(c.MarkGone((asset("gone").sha256,)))
-        size = same.size_bytes
-        expected = [
-            (StoredShare("growth", 2 * size, 3, 0),),
-            (StoredShare("growth", 2 * size, 0, 3),),
-        ]
-        assert expected == await shares(winter, tmp_path, server_url, ["01-05", "01-06"])
-
-
-async def test_days_and_months_have_sharp_borders(tmp_path: Path, server_url: str | None) -> None:
-    """A picture stored in a day's last second is that day's write; last month's writes do not use up this month's free ones."""
-    async with months(tmp_path) as winter:
-        for moment in ("01-31 12:00", "02-01 23:59:59", "02-02 00:00:00"):
-            await winter.until(moment)
-            await draw(winter.database.store, winter.orders.accept(moment))
-        size = asset("").size_bytes
-        expected = [
-            (StoredShare("growth", size, 1, 0),),
-            (StoredShare("growth", 2 * size, 1, 0),),
-            (StoredShare("growth", 3 * size, 1, 1),),
-        ]
-        assert expected == await shares(winter, tmp_path, server_url, ["01-31", "02-01", "02-02"])
-
-
-async def test_storage_is_charged_once_by_however_many_replicas(
-    tmp_path: Path, server_url: str | None
-) -> None:
-    """All at once and again: one transfer per project and day, and totals and statement have it once."""
-    clock = FakeClock()
-    url = server_url or f"sqlite:///{tmp_path}/months.db"
-    async with AsyncExitStack() as stack:
-        databases = [open_database(url, clock, lambda: 1.0) for _ in range(1 if server_url is None else 2)]
-        for database in databases:
-            stack.push_async_callback(database.stop)
-            await database.start()
-        charges = (StorageCharge("growth", 7, "7 bytes"), StorageCharge("ops", 5, "5 bytes"))
-        command = c.AccrueStorage(at("01-31 00:00"), "2026-01-31", charges, "r2@1")
-        stores: list[Store] = [database.store for database in databases]
-        booked = await asyncio.gather(*(store.execute(command) for store in stores for _ in range(3)))
-        assert [0] * (len(booked) - 1) + [2] == sorted(booked)
-        assert 0 == await stores[0].execute(command)
-        assert () == await databases[0].ledger.verify()
-        now = (await databases[0].ledger.snapshot()).as_of
-        month = datetime.fromtimestamp(now / MICROS_PER_SECOND, tz=UTC).strftime("%Y-%m")
-        statement = await databases[0].exports.statement("growth", month)
-        assert (7, 7) == (statement.storage_nanos, statement.total_nanos)

@@ -128,7 +128,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class FocusFile:
-    """What a finished export wrote. `sha256` was compared with what arrived."""
+    """What a finished export wrote. `sha256` is of the CSV, and was compared with what arrived."""
 
     focus_version: str
     row_count: int

@@ -20,6 +20,7 @@ from lightmeter.connection import Connection, pages
 from lightmeter.errors import AssetCorrupt
 from lightmeter.finance import Budget, Discrepancy, FocusFile, Reconciliation, Statement
 from lightmeter.money import Money, usd
+from lightmeter.parquet import require_parquet, write_parquet
 from lightmeter.status import verdict
 from lightmeter.v1 import ledger_service_pb2 as pb
 
@@ -100,7 +101,8 @@ class FinanceCalls:
         project: str = "",
         as_of: datetime | None = None,
     ) -> FocusFile:
-        """Write the costs of a month, or from `start` up to `end`, as a CSV file in FOCUS columns.
+        """Write the costs of a month, or from `start` up to `end`, in FOCUS columns: as CSV, or as Parquet where the path ends in
+        `.parquet` (needs the extra `parquet`, else ModuleNotFoundError before anything is asked for).
 
         The file appears only when the export arrived whole and its checksum is right; AssetCorrupt says that it did not.
         """
@@ -108,16 +110,24 @@ class FinanceCalls:
         if as_of is not None:
             request.as_of_time.CopyFrom(wire.as_timestamp(as_of))
         target = Path(path)
-        part = target.with_name(f"{target.name}.part")
+        in_parquet = target.suffix == ".parquet"
+        if in_parquet:
+            require_parquet()
+        part, whole = (target.with_name(f"{target.name}.{word}") for word in ("part", "whole"))
         try:
-            written = await self._write_focus(request, part)
-            await asyncio.to_thread(part.replace, target)
+            written, columns = await self._write_focus(request, part)
+            if in_parquet:
+                await asyncio.to_thread(write_parquet, part, whole, columns)
+            await asyncio.to_thread((whole if in_parquet else part).replace, target)
         finally:
-            with suppress(FileNotFoundError):
-                part.unlink()
+            for file in (part, whole):
+                with suppress(FileNotFoundError):
+                    file.unlink()
         return written
 
-    async def _write_focus(self, request: pb.ExportFocusRequest, part: Path) -> FocusFile:
+    async def _write_focus(
+        self, request: pb.ExportFocusRequest, part: Path
+    ) -> tuple[FocusFile, tuple[str, ...]]:
         digest = hashlib.sha256()
         header, trailer = None, None
         stream = self._connection.open(
@@ -138,13 +148,14 @@ class FinanceCalls:
                 raise verdict(error).error from error
         if header is None or trailer is None or trailer.sha256 != digest.hexdigest():
             raise AssetCorrupt("the export did not arrive whole; nothing was kept of it")
-        return FocusFile(
+        written = FocusFile(
             focus_version=header.focus_version,
             row_count=trailer.row_count,
             billed_cost=Money.from_proto(trailer.billed_cost),
             sha256=trailer.sha256,
             as_of_time=wire.time(header, "as_of_time"),
         )
+        return written, tuple(header.columns)
 
     async def reconciliations(
         self,

@@ -48,7 +48,7 @@ class Session:
             asyncio.run(self._with_client(work))
         except LightmeterError as error:
             _fail(error, as_json=as_json)
-        except (ValueError, TypeError, OSError) as error:
+        except (ValueError, TypeError, OSError, ModuleNotFoundError) as error:
             typer.echo(f"lightmeter: {error}", err=True)
             raise typer.Exit(USAGE) from None
         except KeyboardInterrupt:
