@@ -158,6 +158,9 @@ def _correct(
     before = attempt.total_nanos
     if not moves(attempt, amount_nanos, grade):
         return attempt
+    # The release before does not write it; with the first correction it is the grade that stands.
+    unsaid = attempt.posted_grade is Grade.NONE and attempt.ordinal == 1
+    posted_grade = attempt.grade if unsaid else attempt.posted_grade
     for row in world.holds_of(attempt.id):
         key = (row.budget_id, row.window_start)
         window = world.windows.get(key)
@@ -170,7 +173,7 @@ def _correct(
         world.windows.put(key, moved)
     corrected = replace(
         attempt, ordinal=attempt.ordinal + 1, settled_nanos=amount_nanos, grade=grade, units=units,
-        unbilled=attempt.unbilled and amount_nanos == 0, version=attempt.version + 1,
+        unbilled=attempt.unbilled and amount_nanos == 0, posted_grade=posted_grade, version=attempt.version + 1,
     )  # fmt: skip
     world.put_attempt(corrected)
     difference = amount_nanos - before
@@ -179,7 +182,7 @@ def _correct(
         memo=memo, refund=difference < 0, target=attempt.ordinal,
     )  # fmt: skip
     delta = TotalsDelta(corrected_up_nanos=max(0, difference), corrected_down_nanos=max(0, -difference))
-    _count(world, corrected, delta, attempt.posted_grade)
+    _count(world, corrected, delta, posted_grade)
     return corrected
 
 

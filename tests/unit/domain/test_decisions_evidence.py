@@ -1,11 +1,12 @@
 """What providers say is taken in any state, any number of times, and settles the money by the best of it."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from service.domain import commands as c
-from service.domain.records import AttemptState, JobState, RenderState
+from service.domain.records import AttemptState, Grade, JobState, RenderState
 from tests.support.orders import route
 from tests.unit.domain.desk import BROKE, HOLD, REFUSED, Desk, not_sent
 
@@ -313,3 +314,16 @@ def test_a_correction_upwards_is_booked_in_full_although_the_room_was_given_away
     desk.run(c.RecordResult(first.attempt_id, ended="SUCCEEDED", images_count=1, **UNITS))
     window = desk.window(budget)
     assert (HOLD, HOLD - HOLD // 4, 0) == (window.spent_nanos, window.held_nanos, window.overrun_nanos)
+
+
+def test_what_the_release_before_posted_is_corrected_under_its_grade(desk: Desk) -> None:
+    """During a rolling upgrade it posts without saying the grade beside: totals by evidence agree all the same."""
+    asked = desk.sent()
+    desk.bind(asked)
+    desk.result(asked)
+    posted = desk.attempt(asked)
+    desk.store.tables.attempts[asked.attempt_id] = replace(posted, posted_grade=Grade.NONE)
+    desk.run(c.Correct(asked.attempt_id, amount_nanos=posted.total_nanos + 5, grade=Grade.BILLING_EVENT))
+    booked = [key.evidence for key, delta in desk.store.tables.totals if delta.corrected_up_nanos]
+    assert [Grade.BILLED_UNITS.value] == booked
+    assert Grade.BILLED_UNITS is desk.attempt(asked).posted_grade
