@@ -28,6 +28,7 @@ from service.domain.errors import Overloaded, Reason, StoreUnavailable
 from service.domain.failure import Failure, Fault, ProviderDenied, ProviderUnavailable, RetryAdvice
 from service.domain.limits import (
     MICROS_PER_SECOND,
+    cancel_settle_seconds,
     search_seconds_max,
     search_seconds_min,
     searches_running_max,
@@ -68,6 +69,13 @@ class _Quest:
     absent_count: int = 0
     absent_seen_at: int | None = None
 
+    def shorten(self, cancelled_at: int | None) -> None:
+        """Once nobody waits for it, its settlement is not kept open for longer; what is found later corrects it."""
+        if cancelled_at is not None:
+            self.until = max(
+                self.doubted_at, min(self.until, cancelled_at + int(cancel_settle_seconds * _MICROS))
+            )
+
 
 class Seeker:
     """Stays with an attempt until its row says what became of it."""
@@ -81,23 +89,24 @@ class Seeker:
         """The attempt as its row tells it, once it tells; None when the render ended or is not ours any more."""
         subscription = self._context.hints.subscribe(errand.render.id)
         try:
-            known = await self._row(errand, attempt)
+            known, cancelled_at = await self._row(errand, attempt)
             quest = self._quest(known or attempt, route)
             while known is not None and known.state in _OPEN:
                 now = self._context.clock.now()
+                quest.shorten(cancelled_at)
                 if known.state is AttemptState.DISPATCHING and now >= quest.doubted_at:
                     if not await self._mark(errand, known):
                         return None
                 elif now >= quest.until:
                     await self._store.execute(ResolveUnconfirmed(*errand.fence(known)))
-                    last = await self._row(errand, known)
+                    last, _ = await self._row(errand, known)
                     return None if last is None or last.state in _OPEN else last
                 elif now >= quest.look_at:
                     if await self._has_turn(known, quest, subscription):
                         await self._look(errand, known, quest)
                 else:
                     await subscription.wait(self._pause(known, quest, now))
-                known = await self._row(errand, known)
+                known, cancelled_at = await self._row(errand, known)
             return known
         finally:
             subscription.close()
@@ -133,14 +142,15 @@ class Seeker:
             due = min(due, quest.doubted_at)
         return max(0, due - now) / _MICROS
 
-    async def _row(self, errand: Errand, attempt: Attempt) -> Attempt | None:
-        """The attempt as it is committed; None when there is nothing left to do for it here."""
+    async def _row(self, errand: Errand, attempt: Attempt) -> tuple[Attempt | None, int | None]:
+        """The attempt as it is committed, None when there is nothing left to do for it here; and since when nobody wants it."""
         view = await self._store.until_answered(lambda: self._context.jobs.view(attempt.payer_job))
         if view is None or view.render is None or view.render.state in RENDER_FINAL:
-            return None
+            return None, None
         if (view.render.owner, view.render.fence) != (errand.render.owner, errand.render.fence):
-            return None
-        return next((one for one in view.attempts if one.id == attempt.id), None)
+            return None, None
+        found = next((one for one in view.attempts if one.id == attempt.id), None)
+        return found, view.render.cancel_requested_at
 
     async def _mark(self, errand: Errand, attempt: Attempt) -> bool:
         command = MarkUnknown(*errand.fence(attempt), cause="its sender gave no word")

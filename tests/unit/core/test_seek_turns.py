@@ -13,7 +13,7 @@ from service.domain.records import JobState
 from tests.support.clock import settle
 from tests.support.fake_provider import ReplyLost
 from tests.support.memory_store import Fault as StoreFault
-from tests.unit.core.rig import Rig
+from tests.unit.core.rig import PRICE, Rig
 
 NOT_ACCEPTED = Unclear("timeout", "no answer")
 LOST = ReplyLost("timeout", "no answer")
@@ -55,3 +55,20 @@ async def test_a_marker_that_was_committed_long_before_its_post_is_searched_for_
     submitted = await rig.submit(pin_provider="replicate")
     await rig.finish()
     assert (JobState.SUCCEEDED, 1) == (rig.job(submitted).state, len(rig.replicate.posted))
+
+
+async def test_nobody_waits_for_the_end_of_what_was_cancelled_longer_than_a_quarter_of_an_hour(
+    rig: Rig,
+) -> None:
+    """The search for a request that its caller cancelled ends after 15 minutes: its hold is charged as unconfirmed, and what is
+    found later corrects that.
+    """
+    rig.fal.dispatches.append(Unclear("timeout", "no answer"))
+    submitted = await rig.submit(pin_provider="fal")
+    await settle()
+    job = rig.job(submitted)
+    await rig.store.execute(c.Cancel(job.id, job.project))
+    started = rig.clock.monotonic()
+    await rig.finish()
+    assert [("HOLD", 0, "NONE"), ("POST", PRICE, "UNCONFIRMED")] == rig.kinds(rig.attempt(submitted))
+    assert 900 <= rig.clock.monotonic() - started < 1_000
