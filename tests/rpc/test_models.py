@@ -3,10 +3,11 @@
 from dataclasses import replace
 
 from google.protobuf.json_format import MessageToDict
-from lightmeter.v1 import drawing_pb2
+from lightmeter.v1 import drawing_pb2, errors_pb2
 from lightmeter.v1 import image_service_pb2 as images_pb
 from lightmeter.v1 import model_service_pb2 as pb
 
+from service.core.pricing import Catalogs
 from service.core.quote import Quotes
 from service.core.requests import Quote
 from service.domain.exchange import Health
@@ -202,3 +203,36 @@ def _of_today(window: Window | None, rig: Rig) -> Window | None:
         return window
     now = rig.clock.now()
     return replace(window, window_start=now - now % DAY)
+
+
+async def test_a_quote_of_a_route_without_a_price_says_what_would_be_held(rig: Rig) -> None:
+    """Eligible for the project that allows it, with nothing but a ceiling, and a price that has no date; else refused."""
+    model = CATALOG.resolve("flux-1.1-pro")
+    fal = replace(model.routes[0], price=None, price_versions=())
+    catalog = replace(CATALOG, models={model.name: replace(model, routes=(fal,))})
+    found = {}
+    for allowed in ({}, {"default": 500_000_000}):
+        rig.quotes.quote = Quotes(
+            Catalogs(catalog, FakeClock(), allowed), rig.jobs, rig.ledger, rig.switches, FakeClock()
+        ).quote
+        found[len(allowed)] = (await rig.models.Quote(quote_request(), timeout=5)).routes[0]
+    refused_one, one = found[0], found[1]
+    assert (False, pb.PRICE_CERTAINTY_UNKNOWN, ["ERROR_REASON_PRICE_UNKNOWN"]) == (
+        refused_one.eligible,
+        refused_one.certainty,
+        [errors_pb2.ErrorReason.Name(cause.reason) for cause in refused_one.exclusions],
+    )
+    assert not refused_one.HasField("ceiling")
+    assert (True, 1, pb.PRICE_CERTAINTY_CEILING_ONLY, 500_000_000) == (
+        one.eligible,
+        one.rank,
+        one.certainty,
+        one.ceiling.amount_nanos,
+    )
+    assert ("fal/flux-1.1-pro", "unpriced", False, False) == (
+        one.price.rule_id,
+        one.price.version,
+        one.price.HasField("effective_time"),
+        one.HasField("expected"),
+    )
+    assert "no price is known" in one.explanation

@@ -236,6 +236,7 @@ budgets:
 required_labels: {growth: [team]}
 reporting_labels: {growth: [team, campaign]}
 cache_ttl_seconds: 3600
+unpriced: {growth: "0.50"}
 """
     rules = load(rules_file(tmp_path, text)).rules
     first, second = rules.budgets
@@ -257,7 +258,14 @@ cache_ttl_seconds: 3600
     )
     assert {"growth": ("team",)} == rules.required_labels
     assert {"growth": ("team", "campaign")} == rules.reporting_labels
-    assert 3600 == rules.cache_ttl_seconds
+    assert (3600, {"growth": 500_000_000}) == (rules.cache_ttl_seconds, rules.unpriced)
+
+
+def test_the_example_in_deploy_is_a_file_without_mistakes() -> None:
+    """Whoever copies it starts with something that works, and it shows every part."""
+    example = Path(__file__).parents[2] / "deploy" / "lightmeter.example.yaml"
+    rules = load({"LIGHTMETER_CONFIG": str(example)}).rules
+    assert set(type(rules).model_fields) - {"storage"} <= rules.model_fields_set
 
 
 def test_an_empty_file_says_nothing(tmp_path: Path) -> None:
@@ -290,6 +298,9 @@ BUDGET = "budgets: [{project: p, window: day, limit_usd: %s}]"
         ("required_labels: {p: team}", "required_labels.p", "tuple"),
         ("budget: []", "budget", "not permitted"),
         ("cache_ttl_seconds: -1", "cache_ttl_seconds", "greater than"),
+        ("unpriced: {p: 0.50}", "unpriced.p", "in quotes"),
+        ("unpriced: {p: '0'}", "unpriced.p", "never 0"),
+        ("unpriced: {'': '1'}", "unpriced", "should match"),
         ("[]", "the file", "dictionary"),
         ("budgets: [", "lightmeter.yaml", "not YAML"),
     ],
