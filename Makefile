@@ -16,8 +16,8 @@ COMPILE := pip compile -q --universal --python-version 3.11 --generate-hashes --
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run demo test check fix proto simulate chaos bench lock clean
-.PHONY: check-lint check-types check-floors check-protos check-house
+.PHONY: help setup run demo test check fix proto simulate chaos bench focus lock clean
+.PHONY: check-lint check-types check-floors check-protos check-house python-3.12
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,9 +70,17 @@ simulate: $(STAMP) ## Live through SEEDS=1000 made-up worlds of crashes and lies
 bench: $(STAMP) ## Measure, and write benchmarks/results.json
 	$(RUN) -m benchmarks
 
-lock: $(STAMP) ## Write both locks anew from the two pyproject.toml
+focus: build/focus/.ready ## Set up FOCUS's own validator in build/focus, for its test (needs a Python 3.12)
+
+python-3.12: # say where one is that works, a version manager's too
+	@for python in python3.12 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.12.*/bin/python3.12; do \
+		"$$python" -c '' >/dev/null 2>&1 && command -v "$$python" && exit; done; \
+		echo 'a Python 3.12 is missing' >&2; exit 1
+
+lock: $(STAMP) ## Write the locks anew: two from the two pyproject.toml, and that of FOCUS's validator
 	$(UV) $(COMPILE) --no-emit-package lightmeter pyproject.toml clients/python/pyproject.toml --extra cli -o requirements/run.txt
 	$(UV) $(COMPILE) --no-emit-package lightmeter -c requirements/run.txt pyproject.toml clients/python/pyproject.toml --extra cli --group dev -o requirements/dev.txt
+	printf 'focus-validator==2.2.1\npyarrow<21\n' | $(UV) pip compile -q --python-version 3.12 --generate-hashes --no-header - -o requirements/focus.txt
 
 clean: ## Remove what the verbs made: .venv, caches, builds, and what a local run wrote
 	rm -rf $(VENV) build dist var demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -83,6 +91,12 @@ clean: ## Remove what the verbs made: .venv, caches, builds, and what a local ru
 $(LOCAL_UV): requirements/uv.txt
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action ignore \
 		--upgrade --target build/uv --require-hashes --only-binary :all: -r requirements/uv.txt
+	@touch $@
+
+# The validator pins packages that the service has newer, and does not install on another Python.
+build/focus/.ready: requirements/focus.txt | $(filter $(LOCAL_UV),$(UV))
+	python=$$($(MAKE) -s python-3.12) && $(UV) venv -q --clear --no-python-downloads --python "$$python" build/focus
+	$(UV) pip install -q --python build/focus/bin/python --require-hashes -r $<
 	@touch $@
 
 $(STAMP): requirements/dev.txt clients/python/pyproject.toml | $(filter $(LOCAL_UV),$(UV))

@@ -12,9 +12,17 @@ from service.database.engine import Address
 from service.database.ledger_tables import metadata
 from service.database.open import Database, open_database
 from service.domain import commands as c
+from service.domain.errors import Reason
+from service.domain.failure import Failure, Fault, RetryAdvice
 from service.domain.limits import MICROS_PER_SECOND
+from service.domain.records import Grade
+from service.domain.storage_price import StorageCharge
 from tests.support.clock import FakeClock, SeededDice
-from tests.support.orders import Orders
+from tests.support.orders import CEILING_NANOS, Orders, Steps, draw
+
+FAILURE = Failure(Reason.NO_IMAGES, "nothing came", Fault.PROVIDER, RetryAdvice.FREE)
+STORED = 1_234_567
+"""What storage cost the project on the last day of January, in nano-USD."""
 
 
 def at(text: str) -> int:
@@ -67,3 +75,43 @@ def copied(source: str, target: str) -> None:
     finally:
         here.dispose()
         there.dispose()
+
+
+async def live(winter: Months) -> dict[str, c.Accept]:
+    """January to March: posts, corrections within and across months, a void, holds over month's ends, storage, a failure."""
+    orders = winter.orders
+    jobs = {
+        name: orders.accept(name, **changes)
+        for name, changes in {
+            "early": {"labels": (("team", "ads"), ("order", "7"))},
+            "across": {},
+            "cancelled": {},
+            "failed": {},
+            "open": {},
+            "foreign": {"project": "other", "scope": "other"},
+        }.items()
+    }
+    await winter.until("01-10 12:00")
+    await draw(winter.database.store, jobs["early"])
+    await winter.until("01-12 12:00")
+    event = Grade.BILLING_EVENT
+    await winter.run(c.Correct(jobs["early"].attempt_id, CEILING_NANOS + 10, event, units="2 units"))
+    await winter.until("01-31 23:50")
+    await winter.run(jobs["across"])
+    await winter.until("02-01 00:10")
+    await winter.run(*Steps(jobs["across"]).all()[1:])
+    stored = (StorageCharge("growth", STORED, "9 bytes"), StorageCharge("other", 5, "1 byte"))
+    await winter.run(c.AccrueStorage(at("01-31 00:00"), "2026-01-31", stored, "r2@1"))
+    await winter.until("02-03 00:00")
+    await winter.run(c.Correct(jobs["early"].attempt_id, CEILING_NANOS - 5, Grade.INVOICE, units="1 unit"))
+    await winter.run(jobs["cancelled"], c.Cancel(jobs["cancelled"].job_id, None))
+    await winter.run(*Steps(jobs["failed"]).all()[:3])
+    await winter.run(
+        c.RecordResult(jobs["failed"].attempt_id, ended="FAILED", surely_unbilled=True),
+        Steps(jobs["failed"]).fail(FAILURE, failover=False),
+    )
+    await draw(winter.database.store, jobs["foreign"])
+    await winter.until("02-28 23:00")
+    await winter.run(jobs["open"])
+    await winter.until("03-01 12:00")
+    return jobs

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox import Sandbox
+from sandbox.catalog import Provider
 from service.app import compared_days, verified
 from service.app.finance import compared_invoice
 from service.core.bookkeeping import DaysCompared
@@ -77,22 +78,6 @@ class Office:
         )
         return {name: int(nanos) for name, nanos in rows}
 
-    def billed(self, provider: str) -> dict[str, int]:
-        """What the provider's own book has for each request."""
-        book = self.sandbox.world.book
-        return {entry.id: entry.bill_nanos for entry in book.newest_first(provider)}  # type: ignore[arg-type]  # its name
-
-    def invoice_of(self, provider: str) -> str:
-        """The book of a provider as an invoice."""
-        text = io.StringIO(newline="")
-        writer = csv.writer(text)
-        writer.writerow(("request_id", "endpoint", "amount_usd", "time"))
-        for entry in self.sandbox.world.book.newest_first(provider):  # type: ignore[arg-type]  # its name
-            at = self.sandbox.world.clock.at(entry.ended_at or 0.0)
-            dollars = f"{entry.bill_nanos // 10**9}.{entry.bill_nanos % 10**9:09}"
-            writer.writerow((entry.id, entry.model.endpoint, dollars, at.isoformat()))
-        return text.getvalue()
-
     def let_pages_show_all(self) -> None:
         """Exports stop a minute before now: let what was booked lie further back, behind the back of the journal's guards."""
         engine = Address(self.url).writer()
@@ -130,3 +115,20 @@ def office(
     }
     configuration = load(environment)
     return Office(configuration, sandbox, folder, configuration.settings.database)
+
+
+def billed(sandbox: Sandbox, provider: Provider) -> dict[str, int]:
+    """What the provider's own book has for each request."""
+    return {entry.id: entry.bill_nanos for entry in sandbox.world.book.newest_first(provider)}
+
+
+def invoice_of(sandbox: Sandbox, provider: Provider) -> str:
+    """The book of a provider as an invoice."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(("request_id", "endpoint", "amount_usd", "time"))
+    for entry in sandbox.world.book.newest_first(provider):
+        at = sandbox.world.clock.at(entry.ended_at or 0.0)
+        dollars = f"{entry.bill_nanos // 10**9}.{entry.bill_nanos % 10**9:09}"
+        writer.writerow((entry.id, entry.model.endpoint, dollars, at.isoformat()))
+    return text.getvalue()

@@ -27,7 +27,7 @@ from service.app import UsageWrong, add_works, compared_days
 from service.app.finance import BooksOutOfReach
 from service.domain.errors import FieldInvalid
 from service.settings import load
-from tests.e2e.finance import DAY_SECONDS, office
+from tests.e2e.finance import DAY_SECONDS, billed, invoice_of, office
 from tests.e2e.test_process import surroundings
 from tests.support.replica import (
     WAIT_SECONDS_MAX,
@@ -128,7 +128,7 @@ async def test_after_reconciliation_the_ledger_is_the_bill(
     books = office(tmp_path, sandbox, url)
     found = await books.compare()
     assert () == found.left_out
-    fal = {name: nanos for name, nanos in books.billed("fal").items() if nanos}
+    fal = {name: nanos for name, nanos in billed(sandbox, "fal").items() if nanos}
     assert fal == {name: nanos for name, nanos in books.charged("fal").items() if name in fal}
     assert [0, 0] == [one.drift_nanos for one in found.reconciliations if one.provider == "fal"]
     assert [(2,)] == books.ask(
@@ -138,12 +138,12 @@ async def test_after_reconciliation_the_ledger_is_the_bill(
     # What no bill names is not given back before four days are over: bills come late.
     await books.pass_time(4 * DAY_SECONDS)
     found = await books.compare(6)
-    assert books.billed("fal") == books.charged("fal")
+    assert billed(sandbox, "fal") == books.charged("fal")
     assert 0 == sum(one.drift_nanos for one in found.reconciliations if one.provider == "fal")
 
     before = books.charged("replicate")
-    compared = await books.invoice("replicate", books.month(), books.invoice_of("replicate"))
-    assert before != books.charged("replicate") == books.billed("replicate")
+    compared = await books.invoice("replicate", books.month(), invoice_of(sandbox, "replicate"))
+    assert before != books.charged("replicate") == billed(sandbox, "replicate")
     assert (0, len(before)) == (compared.drift_nanos, compared.matched_count)
 
 
@@ -169,7 +169,7 @@ async def test_a_lost_request_is_charged_what_its_bill_says(tmp_path: Path, sand
             failed.value.job.receipt.settlement, failed.value.job.receipt.charged.nanos,
         )  # fmt: skip
     found = await books.compare(3)
-    assert dict.fromkeys(books.billed("fal"), 3 * PRICE) == books.charged("fal")
+    assert dict.fromkeys(billed(sandbox, "fal"), 3 * PRICE) == books.charged("fal")
     assert 0 == sum(one.drift_nanos for one in found.reconciliations)
     assert [("BILLING_EVENT",)] == books.ask("SELECT grade FROM attempts")
 

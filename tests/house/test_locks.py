@@ -13,6 +13,7 @@ from packaging.version import Version
 from tests.house import tree
 
 RUN, DEV, UV = "requirements/run.txt", "requirements/dev.txt", "requirements/uv.txt"
+FOCUS = "requirements/focus.txt"
 
 
 @cache
@@ -69,7 +70,7 @@ def test_a_dependency_that_was_dropped_leaves_the_lock(lock: str, dev: bool) -> 
     assert set() == {canonicalize_name(re.split(r"[=\[]", entry)[0].strip()) for entry in ours} - asked
 
 
-@pytest.mark.parametrize("lock", [RUN, DEV, UV])
+@pytest.mark.parametrize("lock", [RUN, DEV, UV, FOCUS])
 def test_every_locked_package_has_hashes(lock: str) -> None:
     """An entry without a hash would be installed unseen."""
     entries = re.split(r"\n(?=[A-Za-z0-9])", tree.text(lock).strip())
@@ -80,7 +81,7 @@ def test_locks_name_no_addresses() -> None:
     """A lock works with whatever index the machine is set up for."""
     locks = [path for path in tree.files() if path.endswith(("package-lock.json", "uv.lock"))]
     locks += [path for path in tree.files() if re.fullmatch(r"(.*/)?requirements[\w/-]*\.txt", path)]
-    assert {RUN, DEV, UV} <= set(locks)
+    assert {RUN, DEV, UV, FOCUS} <= set(locks)
     faults = tree.found(r"https?://", [path for path in locks if path.endswith(".txt")])
     for path in locks:
         if path.endswith(".json"):
