@@ -185,7 +185,7 @@ async def test_every_endpoint_draws(instant: Sandbox, fal_clients: FalClients) -
                 result = await client.subscribe(endpoint, inputs)
                 assert result["images"][0]["url"].startswith(instant.url), endpoint
     totals = instant.world.book.totals["fal"]
-    assert 9 == totals.billed_count
+    assert 13 == totals.billed_count
 
 
 def _entry(sandbox: Sandbox, request_id: str) -> Any:
