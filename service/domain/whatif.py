@@ -150,9 +150,7 @@ def reprice(catalog: Catalog, change: Change, paid: PaidRender) -> tuple[str, Pl
         pinned = json.loads(paid.content).get("pin_provider")
         model = catalog.resolve(change.model or paid.model)
         drawing = effective(model, _changed(asked, model.name, change))
-        plan = survey(
-            model, drawing, pin_provider=change.pin_provider or pinned, pin_route=change.pin_route
-        )
+        plan = survey(model, drawing, pin_provider=change.pin_provider or pinned, pin_route=change.pin_route)
         if not plan.routes:
             raise refusal(plan, drawing)
     except LightmeterError as error:
