@@ -13,7 +13,8 @@ from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
-from tests.simulation.run import JOBS_PER_SEED, Report, simulate
+from tests.simulation.report import Report
+from tests.simulation.run import JOBS_PER_SEED, simulate
 
 _SHOWN_MAX = 10
 _LINES_MAX = 60
@@ -63,22 +64,27 @@ def _sum_up(reports: Iterable[Report], started: float, lines_max: int) -> int:
             if len(bad) <= _SHOWN_MAX:
                 _show(report, lines_max)
     if bad:
-        print(f"{len(bad)} seeds failed: {' '.join(map(str, sorted(bad)[:50]))}")
-        print(f"again: make simulate SEED={min(bad)}")
-    print("met on the way: " + ", ".join(f"{name} {count}" for name, count in sorted(seen.items())))
+        _say(f"{len(bad)} seeds failed: {' '.join(map(str, sorted(bad)[:50]))}")
+        _say(f"again: make simulate SEED={min(bad)}")
+    _say("met on the way: " + ", ".join(f"{name} {count}" for name, count in sorted(seen.items())))
     told = ("jobs", "kills", "lost", "paid_twice", "unexplained_nanos", "broken_invariants", "seeds")
     line = {name: sums[name] for name in told}
     extra = {name: sums[name] for name in ("stops", "posts", "commits")}
-    print(json.dumps({**line, "seconds": round(time.monotonic() - started, 1), **extra}))
+    _say(json.dumps({**line, "seconds": round(time.monotonic() - started, 1), **extra}))
     return 1 if bad or not sums["seeds"] else 0
 
 
 def _show(report: Report, lines_max: int) -> None:
-    print(f"seed {report.seed}, after {report.commits} commits and {report.kills} kills:")
+    _say(f"seed {report.seed}, after {report.commits} commits and {report.kills} kills:")
     for sentence in report.findings[:5]:
-        print(f"  {sentence}")
+        _say(f"  {sentence}")
     for line in report.lines[-lines_max:]:
-        print(f"    {line}")
+        _say(f"    {line}")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

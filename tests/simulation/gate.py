@@ -87,7 +87,7 @@ class Gate:
         error: Exception | None = None
         try:
             answer = effect()
-        except Exception as raised:
+        except Exception as raised:  # noqa: BLE001 -- whatever it is, it is told to whoever called
             error = raised
         self._strikes.strike(process, name + ".done")
         if back > 0:

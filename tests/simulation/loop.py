@@ -1,4 +1,4 @@
-"""An event loop whose time is made up: when nobody can go on, time jumps to the next timer. Processes live, stop and die in it."""
+"""An event loop whose time is made up: when nobody can go on, it jumps to the next timer. Processes live, stop and die in it."""
 
 from __future__ import annotations
 
@@ -38,6 +38,27 @@ class Process:
         self.held: list[tuple[Callable[..., object], tuple[Any, ...], Context]] = []
         self._tasks: list[asyncio.Task[Any]] = []
         self._weed_at = _TASKS_WEEDED
+
+    def stop(self) -> None:
+        """Let nothing of it move until `resume`."""
+        if self.life is Life.ALIVE:
+            self.life = Life.STOPPED
+
+    def resume(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Let it go on, with everything that it missed, in order."""
+        if self.life is Life.STOPPED:
+            self.life = Life.ALIVE
+            self.release(loop)
+
+    def kill(self) -> None:
+        """Let nothing of it ever move again."""
+        self.life = Life.DEAD
+
+    def release(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Hand what was held back to the loop."""
+        held, self.held = self.held, []
+        for callback, args, context in held:
+            loop.call_soon(callback, *args, context=context)
 
     def keep(self, task: asyncio.Task[Any]) -> None:
         """Hold on to a task: what is left of the dead must not be found by the garbage collector, which would run their
@@ -123,14 +144,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Seconds since the run began."""
         return self._timeless.elapsed
 
-    def number(self) -> int:
+    def next_number(self) -> int:
         """One more than the last."""
         self._numbers += 1
         return self._numbers
 
     def create_future(self) -> asyncio.Future[Any]:
         """A future with a number."""
-        return _Future(self.number(), loop=self)
+        return _Future(self.next_number(), loop=self)
 
     # -- processes
 
@@ -139,27 +160,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         context = copy_context()
         context.run(PROCESS.set, process)
         return self.create_task(coro, name=name, context=context)
-
-    def stop_process(self, process: Process) -> None:
-        """Let nothing of it move until `resume_process`."""
-        if process.life is Life.ALIVE:
-            process.life = Life.STOPPED
-
-    def resume_process(self, process: Process) -> None:
-        """Let it go on, with everything that it missed, in order."""
-        if process.life is not Life.STOPPED:
-            return
-        process.life = Life.ALIVE
-        self._release(process)
-
-    def _release(self, process: Process) -> None:
-        held, process.held = process.held, []
-        for callback, args, context in held:
-            self.call_soon(callback, *args, context=context)
-
-    def kill_process(self, process: Process) -> None:
-        """Let nothing of it ever move again."""
-        process.life = Life.DEAD
 
     def call_soon(self, callback: Any, *args: Any, context: Context | None = None) -> asyncio.Handle:
         """The loop's own, for code that belongs to a process: only while it lives."""
@@ -193,7 +193,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """End every task that is left, living or dead, so that nothing is left to the garbage collector; then close."""
         for process in self.processes:
             process.life = Life.UNWOUND
-            self._release(process)
+            process.release(self)
         for _ in range(_CLOSING_ROUNDS_MAX):
             left = sorted(asyncio.all_tasks(self), key=hash)
             if not left:
@@ -216,7 +216,7 @@ def _make_task(
     loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any], **words: Any
 ) -> asyncio.Task[Any]:
     assert isinstance(loop, VirtualLoop)
-    task = _Task(loop.number(), coro, loop=loop, **words)
+    task = _Task(loop.next_number(), coro, loop=loop, **words)
     process = (words.get("context") or copy_context()).get(PROCESS)
     if process is not None:
         process.keep(task)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from service.domain import commands as c
@@ -12,6 +12,7 @@ from tests.simulation.loop import Life, Process
 _ACTING = (
     "Dispatch", "Bind", "RecordResult", "Finish", "Fail", "Accept", "NotSent", "Reject", "Mark", "Resolve", "Late",
     "TakeOver", "Cancel", "ExpireJobs", "End", "POST", "result", "put", "download", "cancel", "find",
+    "silence",
 )  # fmt: skip
 """Calls between which a process dies most interestingly."""
 _SHORT_SECONDS = 2.0
@@ -119,9 +120,9 @@ class Commit:
 class Mishaps:
     """The chance of one run. `quiet` ends everything bad."""
 
-    def __init__(self, seed: int, now: Any) -> None:
+    def __init__(self, seed: int, now: Any, **changes: Any) -> None:
         self.random = random.Random(f"mishaps {seed}")
-        self.weather = weather(self.random)
+        self.weather = replace(weather(self.random), **changes)
         self._now = now
         self.quiet = False
         self.kills_left = 12

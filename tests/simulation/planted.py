@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from service.domain import commands as c
 from service.domain.decisions.end import UNCONFIRMED
 from service.domain.exchange import CancelAnswer, DispatchAnswer, Order, Result, Status, Unclear
+from service.domain.records import AttemptState
 from tests.simulation.doors import ProviderDoor, refusal
 from tests.simulation.twists import Twists
 
@@ -91,7 +92,7 @@ def _takes_all(decide: Decide) -> Decide:
         kept = database.tables.take
 
         def take(world: Any) -> Any:
-            for render_id, _, new in world.renders.changes():
+            for _, _, new in world.renders.changes():
                 world.put_render(replace(new, fence=new.fence - 1))
             return kept(world)
 
@@ -106,9 +107,11 @@ def _takes_all(decide: Decide) -> Decide:
 
 def _gives_back(decide: Decide) -> Decide:
     """Gives the hold of a doubtful attempt back instead of charging it as unconfirmed."""
+    tables = decide.__self__.tables  # type: ignore[attr-defined]  # a bound method of Database
 
     def carry_out(who: str, command: Any) -> Any:
-        if isinstance(command, c.ResolveUnconfirmed):
+        doubted = isinstance(command, c.ResolveUnconfirmed)
+        if doubted and tables.attempts[command.attempt_id].state is AttemptState.UNKNOWN:
             decide(who, c.Reject(command.attempt_id, UNCONFIRMED))
             again = c.Fail(*(getattr(command, name) for name in _FENCE), failure=UNCONFIRMED, failover=False)
             return decide(who, again)
@@ -167,16 +170,42 @@ def _forgets_money(decide: Decide) -> Decide:
     return carry_out
 
 
-PLANTED: dict[str, Twists] = {
-    "a doubtful POST is sent again": Twists(provider=Resending),
-    "a doubtful POST is taken for a refusal": Twists(provider=Certain),
-    "a POST leaves however late it is": Twists(provider=Tardy),
-    "fences are not checked": Twists(decide=_unfenced),
-    "a takeover does not raise the fence": Twists(decide=_takes_all),
-    "results are not written down": Twists(decide=_drops(c.RecordResult)),
-    "doubtful holds are given back": Twists(decide=_gives_back),
-    "markers are not written down": Twists(decide=_drops(c.Dispatch)),
-    "accepted requests are not written down": Twists(decide=_drops(c.Accept)),
-    "ends are not written down": Twists(decide=_drops(c.Finish)),
-    "transfers get lost": Twists(decide=_forgets_money),
+def _believes_old_words(decide: Decide) -> Decide:
+    """Takes a late NotSent for the word of whoever set the newest marker."""
+    tables = decide.__self__.tables  # type: ignore[attr-defined]  # a bound method of Database
+
+    def carry_out(who: str, command: Any) -> Any:
+        if isinstance(command, c.NotSent):
+            command = replace(command, send_before=tables.attempts[command.attempt_id].send_before)
+        return decide(who, command)
+
+    return carry_out
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """A fault, the weather that brings it out, and in how many seeds at most it has to be found."""
+
+    twists: Twists
+    weather: dict[str, Any] = field(default_factory=dict)
+    seeds: int = 12
+
+
+_DOUBTFUL = {"reply_lost": 0.5, "webhooks": False, "list_dead": "away", "operator": 0.0}
+_DROWSY = {"stop": 0.1, "kill": 0.0}
+
+PLANTED: dict[str, Planted] = {
+    "a doubtful POST is sent again": Planted(Twists(provider=Resending)),
+    "a doubtful POST is taken for a refusal": Planted(Twists(provider=Certain)),
+    "a POST leaves however late it is": Planted(Twists(provider=Tardy), _DROWSY),
+    "fences are not checked": Planted(Twists(decide=_unfenced), _DROWSY),
+    "a takeover does not raise the fence": Planted(Twists(decide=_takes_all)),
+    "results are not written down": Planted(Twists(decide=_drops(c.RecordResult))),
+    "doubtful holds are given back": Planted(Twists(decide=_gives_back), _DOUBTFUL),
+    "markers are not written down": Planted(Twists(decide=_drops(c.Dispatch))),
+    "accepted requests are not written down": Planted(Twists(decide=_drops(c.Accept))),
+    "transfers get lost": Planted(Twists(decide=_forgets_money)),
+    "old words are believed": Planted(
+        Twists(decide=_believes_old_words), {**_DROWSY, "commit_twice": 0.9}, 60
+    ),
 }

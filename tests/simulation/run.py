@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -19,15 +18,17 @@ from service.domain.catalog import Catalog
 from service.domain.limits import dispatch_post_seconds_max, unknown_grace_seconds
 from service.domain.records import Period
 from service.metrics import Metrics
-from tests.simulation.callers import Callers, Gone
+from tests.simulation.callers import Callers
 from tests.simulation.closing import account, overlooked
 from tests.simulation.cloud import Asked, Cloud, facts
 from tests.simulation.database import Database
 from tests.simulation.doors import WorldClock, micros
 from tests.simulation.loop import Life, Process, Stuck, VirtualLoop
 from tests.simulation.mishaps import Mishaps
+from tests.simulation.notices import Notices
 from tests.simulation.operators import Operators
 from tests.simulation.replica import Replica, Surroundings
+from tests.simulation.report import Report
 from tests.simulation.rules import Rules
 from tests.simulation.tables import Change
 from tests.simulation.trace import Trace
@@ -36,40 +37,11 @@ from tests.support.clock import FakeClock, SeededDice
 
 JOBS_PER_SEED = 20
 _LOAD_SECONDS = 150.0
-_QUIET_SECONDS_MAX = 6 * 3_600.0
-_AFTER_SECONDS = (120.0, 120.0, 120.0, 4 * 3_600.0)
+_QUIET_SECONDS_MAX = 2 * 3_600.0
+"""What a provider never hands out is asked for an hour; nothing else takes longer."""
+_AFTER_SECONDS = (120.0,) * 7 + (4 * 3_600.0,)
 """How long a run goes on once everything has ended: late evidence comes late."""
 _LOOK_SECONDS = 5.0
-_WEBHOOK_TRIES_MAX = 6
-
-
-@dataclass(slots=True)
-class Report:
-    """What came of one seed."""
-
-    seed: int
-    jobs: int = 0
-    kills: int = 0
-    stops: int = 0
-    lost: int = 0
-    paid_twice: int = 0
-    unexplained_nanos: int = 0
-    unconfirmed_nanos: int = 0
-    broken_invariants: int = 0
-    posts: int = 0
-    commits: int = 0
-    seconds_lived: float = 0.0
-    digest: str = ""
-    findings: list[str] = field(default_factory=list)
-    lines: list[str] = field(default_factory=list)
-    """The trace of what the first finding is about."""
-    seen: dict[str, int] = field(default_factory=dict)
-    """How often each unusual thing happened."""
-
-    @property
-    def is_good(self) -> bool:
-        """Whether every zero is zero."""
-        return not (self.lost or self.paid_twice or self.unexplained_nanos or self.broken_invariants)
 
 
 @cache
@@ -90,14 +62,16 @@ def _metrics() -> Metrics:
 class Simulation:
     """One run. What it finds is in its report; nothing outside is touched."""
 
-    def __init__(self, seed: int, twists: Twists | None = None, *, jobs: int = JOBS_PER_SEED) -> None:
+    def __init__(
+        self, seed: int, twists: Twists | None = None, *, jobs: int = JOBS_PER_SEED, **weather: Any
+    ) -> None:
         self.report = Report(seed)
         self._seed = seed
         self._jobs = jobs
         self._loop = VirtualLoop()
         self._loop.set_exception_handler(self._failed)
         self._chance = random.Random(f"run {seed}")
-        self._mishaps = Mishaps(seed, self._loop.time)
+        self._mishaps = Mishaps(seed, self._loop.time, **weather)
         self._mishaps.on_kill = self._kill
         self._mishaps.on_stop = self._stop
         self._trace = Trace(self._loop.time)
@@ -109,12 +83,15 @@ class Simulation:
             name: Cloud(name, self._loop, self._mishaps, self._trace) for name in ("fal", "replicate")
         }
         for cloud in self._clouds.values():
-            cloud.on_accepted, cloud.on_ended = self._accepted, self._ended
+            cloud.on_accepted = self._accepted
         self._around = Surroundings(
             loop=self._loop, mishaps=self._mishaps, trace=self._trace, database=self._database,
             clouds=self._clouds, catalog=_catalog(), preparer=_preparer(), metrics=_metrics(), twists=twists,
             broken=self.broken,
         )  # fmt: skip
+        notices = Notices(self._loop, self._mishaps, self._pick, self.broken)
+        for cloud in self._clouds.values():
+            cloud.on_ended = notices.ended
         self._replicas: list[Replica] = []
         self._born = 0
         self._callers = Callers(seed, self._loop, self._trace, self._pick)
@@ -152,6 +129,8 @@ class Simulation:
             self.broken(f"{sentence} ({type(command).__name__} of {who})", key)
         for event in change.lines.get("events", ()):
             self.report.seen[event.kind] = self.report.seen.get(event.kind, 0) + 1
+            if event.kind == "OVERDUE":
+                self.broken("a render had to be ended because nobody went on with it", event.render_id)
 
     def broken(self, text: str, *keys: str) -> None:
         """Something is not as it should be: the run ends here."""
@@ -225,7 +204,7 @@ class Simulation:
             )
 
     def _bury(self, replica: Replica) -> None:
-        self._loop.kill_process(replica.process)
+        replica.process.kill()
         replica.died()
         self._replicas.remove(replica)
 
@@ -252,64 +231,13 @@ class Simulation:
     def _stop(self, process: Process, call: str, seconds: float) -> None:
         self.report.stops += 1
         self._trace.note(process.name, "stopped", call, seconds)
-        self._loop.stop_process(process)
+        process.stop()
         self._loop.call_later(seconds, self._resume, process, context=self._loop.world)
 
     def _resume(self, process: Process) -> None:
         if process.life is Life.STOPPED:
             self._trace.note(process.name, "resumed")
-            self._loop.resume_process(process)
-
-    # -- webhooks
-
-    def _ended(self, name: str, asked: Asked) -> None:
-        """A request ended: the provider says so, or forgets to, or says it twice."""
-        mishaps, weather = self._mishaps, self._mishaps.weather
-        if not weather.webhooks or mishaps.happens(weather.webhook_lost):
-            return
-        after = mishaps.random.uniform(0.05, 1.0)
-        if mishaps.happens(weather.webhook_late):
-            after = mishaps.random.choice(
-                (mishaps.random.uniform(5.0, 900.0), mishaps.random.uniform(900.0, 9_000.0))
-            )
-        times = mishaps.random.randint(2, 3) if mishaps.happens(weather.webhook_repeated) else 1
-        for _ in range(times):
-            self._webhook_later(after, name, asked.token, asked.provider_id, 1)
-            after += mishaps.random.uniform(0.0, 60.0)
-        if mishaps.happens(weather.webhook_forged):
-            forged = (
-                (asked.token, f"{name}-9999")
-                if mishaps.random.random() < 0.5
-                else ("0" * 32, asked.provider_id)
-            )
-            self._webhook_later(
-                after, name, *forged, 1, forged=mishaps.random.random() < 0.7 or forged[0] == asked.token
-            )
-
-    def _webhook_later(
-        self, after: float, name: str, token: str, provider_id: str, number: int, *, forged: bool = False
-    ) -> None:
-        def deliver() -> None:
-            replica = self._pick()
-            if replica is None:
-                told(None)
-                return
-            headers = {"x-signature": "bad" if forged else "good"}
-            answer = replica.deliver(name, token, headers, provider_id.encode())
-            answer.add_done_callback(told, context=self._loop.world)
-
-        def told(answer: asyncio.Future[Any] | None) -> None:
-            """Anything but a quick yes: it comes again, later and later."""
-            taken = None
-            if answer is not None and not answer.cancelled():
-                error = answer.exception()
-                if error is not None and not isinstance(error, Gone):
-                    self.broken(f"a webhook raised {error!r}", token)
-                taken = None if error is not None else answer.result()
-            if (taken is None or taken.value == "unavailable") and number < _WEBHOOK_TRIES_MAX:
-                self._webhook_later(5.0 * 3**number, name, token, provider_id, number + 1, forged=forged)
-
-        self._loop.call_later(after, deliver, context=self._loop.world)
+            process.resume(self._loop)
 
     # -- the run
 
@@ -423,6 +351,6 @@ class Simulation:
         return found
 
 
-def simulate(seed: int, twists: Twists | None = None, *, jobs: int = JOBS_PER_SEED) -> Report:
-    """Run one seed."""
-    return Simulation(seed, twists, jobs=jobs).run()
+def simulate(seed: int, twists: Twists | None = None, *, jobs: int = JOBS_PER_SEED, **weather: Any) -> Report:
+    """Run one seed. `weather` changes what the seed brings, by the names of `Weather`."""
+    return Simulation(seed, twists, jobs=jobs, **weather).run()
