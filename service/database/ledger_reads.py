@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, and_, func, or_, select, tuple_
@@ -19,7 +18,7 @@ from service.database.reports import Sums, report, sum_columns
 from service.database.snapshots import Snapshots
 from service.database.sums import rolled_before, sources
 from service.database.tables import HOLDING, UNCONFIRMED, attempts, jobs, renders
-from service.database.verify import differences
+from service.database.verify import checks
 from service.domain.budget import window_start
 from service.domain.ledger import hour
 from service.domain.limits import MICROS_PER_SECOND, paging_lag_seconds
@@ -74,11 +73,10 @@ class DatabaseLedgerReader:
 
     async def verify(self) -> tuple[str, ...]:
         """Recompute everything from the transfers; one sentence per difference, empty when the books are right."""
-        return await self._reports.read(_all(differences))
-
-
-def _all(work: Callable[[Connection], Sequence[Result]]) -> Callable[[Connection], tuple[Result, ...]]:
-    return lambda connection: tuple(work(connection))
+        found: list[str] = []
+        for check in checks():
+            found += await self._reports.read(check)
+        return tuple(found)
 
 
 def _transfers(connection: Connection, query: TransferQuery, now: int) -> TransferPage:

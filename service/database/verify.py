@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -128,73 +129,79 @@ _RULES: Final = (
 )
 
 
+def checks() -> tuple[Callable[[Connection], list[str]], ...]:
+    """Each rule as a read of its own: one statement, which sees one moment, so that nothing is held open for the whole check."""
+    return tuple(partial(_broken, rule) for rule in (*_RULES, *_SUM_RULES))
+
+
 def differences(connection: Connection) -> list[str]:
     """One sentence per difference, at most `SENTENCES_PER_RULE_MAX` per rule."""
-    found: list[str] = []
-    for rule in _RULES:
-        rows = connection.exec_driver_sql(f"{rule.sql} LIMIT {SENTENCES_PER_RULE_MAX}").all()
-        found += [rule.sentence.format(*row) for row in rows]
-    found += _totals(connection)
-    found += _days(connection, "totals", "day_totals")
-    found += _days(connection, "label_totals", "day_label_totals")
-    return found
+    return [sentence for check in checks() for sentence in check(connection)]
 
 
-def _totals(connection: Connection) -> Iterator[str]:
-    """Charged and corrected, by project and hour of use, as the totals and as the transfers have them; lifetime rows too."""
-    by_totals = _sums(
-        connection,
-        "SELECT project, usage_hour, sum(charged_nanos), sum(corrected_up_nanos), sum(corrected_down_nanos) "
-        "FROM totals WHERE usage_hour > 0 GROUP BY project, usage_hour",
+def _broken(rule: Rule, connection: Connection) -> list[str]:
+    rows = connection.exec_driver_sql(f"{rule.sql} LIMIT {SENTENCES_PER_RULE_MAX}").all()
+    return [rule.sentence.format(*row) for row in rows]
+
+
+def _compared(sentence: str, ours: str, theirs: str, columns_count: int) -> Rule:
+    """Two ways to the same sums. Both are queries for project, time and the columns; `{2}` and on of the sentence are ours,
+    then theirs.
+    """
+    places = range(columns_count)
+    left = ", ".join(f"c{n}" for n in places) + "".join(f", 0 AS d{n}" for n in places)
+    right = ", ".join(f"0 AS c{n}" for n in places) + "".join(f", c{n} AS d{n}" for n in places)
+    sums = ", ".join(f"sum({name}{n})" for name in "cd" for n in places)
+    differ = " OR ".join(f"sum(c{n}) <> sum(d{n})" for n in places)
+    return Rule(
+        sentence,
+        f"SELECT project, at, {sums} FROM (SELECT project, at, {left} FROM ({ours}) AS ours "
+        f"UNION ALL SELECT project, at, {right} FROM ({theirs}) AS theirs) AS both_ways "
+        f"GROUP BY project, at HAVING {differ} ORDER BY project, at",
     )
-    by_transfers = _sums(
-        connection,
-        f"SELECT project, usage_at / {_HOUR} * {_HOUR}, "
-        "sum(CASE WHEN kind IN ('POST', 'ACCRUAL') THEN amount_nanos ELSE 0 END), "
-        "sum(CASE WHEN kind = 'CORRECTION' AND substr(credit, 1, 8) <> 'project:' THEN amount_nanos ELSE 0 END), "
-        "sum(CASE WHEN kind = 'CORRECTION' AND substr(credit, 1, 8) = 'project:' THEN amount_nanos ELSE 0 END) "
-        f"FROM transfers GROUP BY project, usage_at / {_HOUR} * {_HOUR}",
-    )
-    lifetime = _sums(
-        connection,
-        "SELECT project, 0, sum(charged_nanos), sum(corrected_up_nanos), sum(corrected_down_nanos) "
-        "FROM totals WHERE usage_hour = 0 GROUP BY project",
-    )
-    hourly: dict[tuple[str, int], list[int]] = {}
-    for (project, _), sums in by_totals.items():
-        into = hourly.setdefault((project, 0), [0, 0, 0])
-        hourly[project, 0] = [a + b for a, b in zip(into, sums, strict=True)]
-    nothing = [0, 0, 0]
-    for title, left, right in (
-        ("totals of {0}, hour {1}, say {2}; the transfers sum to {3}", by_totals, by_transfers),
-        ("lifetime totals of {0} say {2}; the hours sum to {3}", lifetime, hourly),
-    ):
-        for key in sorted(left.keys() | right.keys()):
-            if left.get(key, nothing) != right.get(key, nothing):
-                yield title.format(*key, left.get(key, nothing), right.get(key, nothing))
 
 
-def _days(connection: Connection, hours: str, days: str) -> Iterator[str]:
+def _named(columns: Iterable[str]) -> str:
+    return ", ".join(f"{name} AS c{place}" for place, name in enumerate(columns))
+
+
+def _figures(first: int, count: int) -> str:
+    return "[" + ", ".join(f"{{{place}}}" for place in range(first, first + count)) + "]"
+
+
+def _days(hours: str, days: str) -> Rule:
     """The days that were summed, as their rows and as their hours have them."""
-    sums = ", ".join(f"sum({name})" for name in SUMS)
-    by_hours = _sums(
-        connection,
-        f"SELECT project, booked_hour / {_DAY} * {_DAY}, {sums} FROM {hours} WHERE booked_hour > 0 "
-        f"AND booked_hour < (SELECT coalesce(max(booked_day) + {_DAY}, 0) FROM rolled_days) "
-        f"GROUP BY project, booked_hour / {_DAY} * {_DAY}",
+    count = len(SUMS)
+    return _compared(
+        f"{days} of {{0}}, day {{1}}, say {_figures(2, count)}; the hours sum to {_figures(2 + count, count)}",
+        f"SELECT project, booked_day AS at, {_named(SUMS)} FROM {days}",
+        f"SELECT project, booked_hour / {_DAY} * {_DAY} AS at, {_named(SUMS)} FROM {hours} WHERE booked_hour > 0 "
+        f"AND booked_hour < (SELECT coalesce(max(booked_day) + {_DAY}, 0) FROM rolled_days)",
+        count,
     )
-    by_days = _sums(
-        connection, f"SELECT project, booked_day, {sums} FROM {days} GROUP BY project, booked_day"
-    )
-    nothing = [0] * len(SUMS)
-    for key in sorted(by_hours.keys() | by_days.keys()):
-        if by_hours.get(key, nothing) != by_days.get(key, nothing):
-            yield (
-                f"{days} of {key[0]}, day {key[1]}, say {by_days.get(key, nothing)}; "
-                f"the hours sum to {by_hours.get(key, nothing)}"
-            )
 
 
-def _sums(connection: Connection, sql: str) -> dict[tuple[str, int], list[int]]:
-    rows: list[Any] = list(connection.exec_driver_sql(sql).all())
-    return {(row[0], int(row[1])): [int(value) for value in row[2:]] for row in rows}
+_MONEY: Final = _named(("charged_nanos", "corrected_up_nanos", "corrected_down_nanos"))
+_BOOKED: Final = _named(
+    (
+        "CASE WHEN kind IN ('POST', 'ACCRUAL') THEN amount_nanos ELSE 0 END",
+        "CASE WHEN kind = 'CORRECTION' AND substr(credit, 1, 8) <> 'project:' THEN amount_nanos ELSE 0 END",
+        "CASE WHEN kind = 'CORRECTION' AND substr(credit, 1, 8) = 'project:' THEN amount_nanos ELSE 0 END",
+    )
+)
+_SUM_RULES: Final = (
+    _compared(
+        f"totals of {{0}}, hour {{1}}, say {_figures(2, 3)}; the transfers sum to {_figures(5, 3)}",
+        f"SELECT project, usage_hour AS at, {_MONEY} FROM totals WHERE usage_hour > 0",
+        f"SELECT project, usage_at / {_HOUR} * {_HOUR} AS at, {_BOOKED} FROM transfers",
+        3,
+    ),
+    _compared(
+        f"lifetime totals of {{0}} say {_figures(2, 3)}; the hours sum to {_figures(5, 3)}",
+        f"SELECT project, 0 AS at, {_MONEY} FROM totals WHERE usage_hour = 0",
+        f"SELECT project, 0 AS at, {_MONEY} FROM totals WHERE usage_hour > 0",
+        3,
+    ),
+    _days("totals", "day_totals"),
+    _days("label_totals", "day_label_totals"),
+)
