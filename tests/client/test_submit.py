@@ -99,6 +99,19 @@ async def test_a_wait_that_the_service_asks_for_is_kept(server: FakeServer, scri
     assert loop.time() - began >= 0.2
 
 
+@pytest.mark.parametrize("code", ["UNKNOWN", "INTERNAL", "CANCELLED"])
+async def test_an_answer_that_was_broken_off_is_asked_for_again(
+    client: AsyncClient, script: Script, code: str
+) -> None:
+    """Without the service's reason it is no word of the service: a proxy says so when the server behind it dies."""
+    broken = refusal(grpc.StatusCode[code])
+    script.on("Generate", broken, pb.GenerateResponse(job=job("QUEUED", 1)))
+    script.on("WatchJob", broken, [event(job())])
+    assert "SUCCEEDED" == (await client.generate(ASK)).state
+    first, second = script.asked["Generate"]
+    assert first.options.request_id == second.options.request_id
+
+
 async def test_only_unavailable_is_repeated(client: AsyncClient, script: Script) -> None:
     script.on("Generate", refusal(grpc.StatusCode.INTERNAL, "INTERNAL", metadata={"incidentId": "42"}))
     with pytest.raises(lightmeter.InternalError) as caught:
