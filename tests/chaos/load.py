@@ -91,7 +91,8 @@ class Callers:
             except (JobFailed, JobCancelled) as ended:
                 self._ended(asked, ended.job)
             except (Unavailable, TransportError, WaitTimeout, BudgetExceeded) as error:
-                asked.error = type(error).__name__
+                code = f" {error.code.name}" if isinstance(error, TransportError) else ""
+                asked.error = f"{type(error).__name__}{code}"
                 self.told.outcomes[asked.error] += 1
             except LightmeterError as error:
                 asked.error = repr(error)
