@@ -74,8 +74,8 @@ class BooksReader(Protocol):
     async def attempts_used(
         self, provider: str, since: int, before: int, limit: int, after: tuple[int, str] | None = None
     ) -> tuple[BilledAttempt, ...]:
-        """The attempts at the provider that were sent and whose usage time is in the span (microseconds), oldest first. `after` is
-        (usage_at, id) of the last row of the page before.
+        """The attempts at the provider that were sent and whose usage time is in the span (microseconds), oldest first. `after`
+        is (usage_at, id) of the last row of the page before.
         """
         ...
 

@@ -21,7 +21,7 @@ class Connection(H11Protocol):
     head_seconds_max: float = HEAD_SECONDS_MAX
     _timer: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # asyncio says BaseTransport
         """Begin to wait."""
         super().connection_made(transport)
         self._expect_head()

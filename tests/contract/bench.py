@@ -20,11 +20,37 @@ DAY_SECONDS = 24 * 3600.0
 
 
 @dataclass
-class Bench:
+class Sight:
+    """What is looked at."""
+
+    jobs: JobReader
+
+    async def view(self, accept: c.Accept) -> JobView:
+        """The job as readers see it."""
+        view = await self.jobs.view(accept.job_id)
+        assert view is not None
+        return view
+
+    async def render(self, accept: c.Accept) -> Render:
+        """Its render."""
+        render = (await self.view(accept)).render
+        assert render is not None
+        return render
+
+    async def attempt(self, accept: c.Accept) -> Attempt:
+        """Its newest attempt."""
+        return (await self.view(accept)).attempts[-1]
+
+    async def kinds(self, accept: c.Accept) -> list[str]:
+        """What was unusual about its render, in order."""
+        return [one.kind for one in await self.jobs.events(accept.render_id)]
+
+
+@dataclass
+class Bench(Sight):
     """The store under test. `pass_time` lets seconds pass for everything that is written down; `now` is in microseconds."""
 
     store: Store
-    jobs: JobReader
     work: WorkReader
     oversight: OperatorReader
     pass_time: Callable[[float], Awaitable[None]]
@@ -68,26 +94,6 @@ class Bench:
         accept = self.orders.accept(subject, **changes)
         await self.run(*Steps(accept).all())
         return accept
-
-    async def view(self, accept: c.Accept) -> JobView:
-        """The job as readers see it."""
-        view = await self.jobs.view(accept.job_id)
-        assert view is not None
-        return view
-
-    async def render(self, accept: c.Accept) -> Render:
-        """Its render."""
-        render = (await self.view(accept)).render
-        assert render is not None
-        return render
-
-    async def attempt(self, accept: c.Accept) -> Attempt:
-        """Its newest attempt."""
-        return (await self.view(accept)).attempts[-1]
-
-    async def kinds(self, accept: c.Accept) -> list[str]:
-        """What was unusual about its render, in order."""
-        return [one.kind for one in await self.jobs.events(accept.render_id)]
 
 
 def absent(accept: c.Accept) -> c.ResolveAbsent:

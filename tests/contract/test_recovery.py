@@ -30,8 +30,8 @@ async def _opened(url: str) -> AsyncIterator[Bench]:
     await database.start()
     try:
         yield Bench(
-            database.store,
             database.jobs,
+            database.store,
             database.work,
             database.oversight,
             partial(age, Address(url)),
@@ -50,7 +50,7 @@ def _in_memory() -> tuple[Bench, MemoryStore]:
     async def pass_time(seconds: float) -> None:
         clock.advance(seconds)
 
-    return Bench(store, reader, reader, reader, pass_time, clock.now), store
+    return Bench(reader, store, reader, reader, pass_time, clock.now), store
 
 
 class TestMemory(RecoveryContract, ReadersContract):

@@ -223,7 +223,9 @@ async def test_what_has_not_ended_is_shown_in_every_grouping(rig: Rig) -> None:
     request = day(group_by=[pb.CostDimension.Value(f"COST_DIMENSION_{name.upper()}") for name in names])
     answer = await rig.books.SummarizeCosts(request, timeout=5)
     [shown] = answer.rows
-    assert (True, True, True) == tuple(shown.group.HasField(name) for name in ("outcome", "evidence", "fault"))
+    assert (True, True, True) == tuple(
+        shown.group.HasField(name) for name in ("outcome", "evidence", "fault")
+    )
     assert (0, 0, 0) == (shown.group.outcome, shown.group.evidence, shown.group.fault)
     assert 7 == shown.figures.held.amount_nanos
 

@@ -1,5 +1,7 @@
 """Following: woken by webhooks and cancels and by nothing of its own, patient with what may be paid, bounded after a cancel."""
 
+from decimal import Decimal
+
 import pytest
 
 from service.core.cancel import Cancellations
@@ -219,7 +221,7 @@ async def test_evidence_outweighs_the_word_of_the_cancel(rig: Rig) -> None:
     await cancel(rig, submitted)
     await settle(60)
     rig.fal.last_poll = ENDED
-    rig.fal.results.append(Result(Ended.CANCELLED, failure=STOPPED, metrics={"predict_time": 1}))  # type: ignore[dict-item]
+    rig.fal.results.append(Result(Ended.CANCELLED, failure=STOPPED, metrics={"predict_time": Decimal(1)}))
     await rig.finish()
     assert VOID != rig.kinds(rig.attempt(submitted))[-1]
 
