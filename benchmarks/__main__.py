@@ -9,17 +9,20 @@ import argparse
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.books import EMPTY, FEW, MANY, BooksPlan, fill, measure_books
 from benchmarks.figures import Measured, Results, mean
 from benchmarks.processes import Failed, measure, postgres, rest, service, serving
 
 RESULTS: Final = Path(__file__).resolve().parent / "results.json"
 NO_DATABASE: Final = "none"
+BOOKS: Final = (EMPTY, FEW, MANY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +33,19 @@ class Plan:
     calls: tuple[int, ...]
     renders: tuple[int, ...]
     commands: tuple[int, ...]
+    books: BooksPlan
 
 
-WHOLE: Final = Plan(seconds=4.0, calls=(1, 32, 128), renders=(1, 8), commands=(32, 512))
-QUICK: Final = Plan(seconds=0.7, calls=(32,), renders=(4,), commands=(256,))
+WHOLE: Final = Plan(
+    seconds=4.0, calls=(1, 32, 128), renders=(1, 8), commands=(32, 512),
+    books=BooksPlan(few=("10k", 10_000), many=("1m", 1_000_000), callers=256),
+)  # fmt: skip
+QUICK: Final = Plan(
+    seconds=0.7, calls=(32,), renders=(4,), commands=(256,),
+    books=BooksPlan(few=("1k", 1_000), many=("20k", 20_000), callers=64),
+)  # fmt: skip
+BOOKS_SECONDS: Final = 2.0
+"""Each turn of a case on the books; at most as long as the others take."""
 
 
 class Run:
@@ -57,6 +69,16 @@ class Run:
                 for database, url in self._stores.items():
                     found = self._measure("benchmarks.store_load", url, mix, concurrency)
                     self._put(mix, database, concurrency, found.figures())
+
+    def books(self, stores: Mapping[str, Mapping[str, str]]) -> None:
+        """What many jobs in the tables cost; the databases are filled here."""
+
+        def turn(module: str, *arguments: object) -> Measured:
+            rest()
+            return measure(module, *arguments, seconds=min(self._plan.seconds, BOOKS_SECONDS))
+
+        fill(self._plan.books, stores)
+        measure_books(self._plan.books, stores, turn, self._put)
 
     def _beside(self, case: str, concurrency: int) -> None:
         echoes = [self._load(self._echo, "echo", concurrency)]
@@ -85,9 +107,10 @@ class Run:
 
 def run(plan: Plan) -> Results:
     """Start what a run needs, measure, end everything. Raises Failed."""
+    began = time.monotonic()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lightmeter-bench-")))
-        databases = stack.enter_context(postgres(folder / "databases", "served", "alone"))
+        databases = stack.enter_context(postgres(folder / "databases", "served", "alone", *BOOKS))
         one = Run(
             plan,
             echo=stack.enter_context(serving("benchmarks.echo_server")),
@@ -98,6 +121,13 @@ def run(plan: Plan) -> Results:
             stores={"sqlite": f"sqlite:///{folder / 'alone.db'}", "postgres": databases["alone"]},
         )
         one.everything()
+        one.books(
+            {
+                "sqlite": {kind: f"sqlite:///{folder / kind}.db" for kind in BOOKS},
+                "postgres": {kind: databases[kind] for kind in BOOKS},
+            }
+        )
+        print(f"measured in {time.monotonic() - began:,.0f} seconds", flush=True)
         return one.results
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -117,7 +118,17 @@ def postgres(folder: Path, *databases: str) -> Iterator[Mapping[str, str]]:
 
 def measure(module: str, *arguments: object, seconds: float) -> Measured:
     """Run `python -m module arguments… seconds`, which prints figures, and answer them."""
-    command = [sys.executable, "-m", module, *map(str, arguments), str(seconds)]
+    return Measured.from_json(_last_line(module, *arguments, seconds, limit=seconds + LOAD_SECONDS_EXTRA_MAX))
+
+
+def told(module: str, *arguments: object, seconds_max: float) -> dict[str, float]:
+    """Run `python -m module arguments…`, which prints a JSON object of numbers, and answer it."""
+    found: dict[str, float] = json.loads(_last_line(module, *arguments, limit=seconds_max))
+    return found
+
+
+def _last_line(module: str, *arguments: object, limit: float) -> str:
+    command = [sys.executable, "-m", module, *map(str, arguments)]
     try:
         done = subprocess.run(
             command,
@@ -125,13 +136,13 @@ def measure(module: str, *arguments: object, seconds: float) -> Measured:
             capture_output=True,
             text=True,
             check=False,
-            timeout=seconds + LOAD_SECONDS_EXTRA_MAX,
+            timeout=limit,
         )
     except subprocess.TimeoutExpired as error:
         raise Failed(f"{' '.join(command[2:])} did not end") from error
     if done.returncode != 0:
         raise Failed(f"{' '.join(command[2:])} failed:\n{done.stderr[-4_000:]}")
-    return Measured.from_json(done.stdout.splitlines()[-1])
+    return done.stdout.splitlines()[-1]
 
 
 def rest() -> None:

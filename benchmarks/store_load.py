@@ -47,7 +47,9 @@ class Orders:
         self._run = uuid.uuid4().hex
         drawing = Drawing(model=MODEL, prompt=PROMPT, operation=Operation.GENERATE)
         submission = Submission(project="default", request_id="r", drawing=drawing)
-        self._prepared: Prepared = Preparer(Catalogs(load_catalog(sandbox=True), clock)).prepare(submission, drawing)
+        self._prepared: Prepared = Preparer(Catalogs(load_catalog(sandbox=True), clock)).prepare(
+            submission, drawing
+        )
         self._digest = request_digest(submission)
         self._count = 0
 
@@ -82,7 +84,7 @@ def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _steps(accept: c.Accept) -> list[c.Command]:
+def steps_of(accept: c.Accept) -> list[c.Command]:
     """What follows the Accept of a render whose picture comes."""
     fence = {"render_id": accept.render_id, "attempt_id": accept.attempt_id, "owner": OWNER, "fence": 1}
     provider = accept.plan[0].provider
@@ -106,7 +108,7 @@ def _steps(accept: c.Accept) -> list[c.Command]:
 
 
 async def _draw(store: Store, accept: c.Accept, took: Callable[[float], None]) -> None:
-    for command in [accept, *_steps(accept)]:
+    for command in [accept, *steps_of(accept)]:
         began = time.perf_counter()
         outcome = await store.execute(command)
         took(time.perf_counter() - began)
@@ -131,16 +133,17 @@ async def measure(store: Store, mix: str, concurrency: int, seconds: float) -> M
         await _draw(store, orders.accept(fresh=True), latencies.append)
 
     one = {"store_hit": hit, "store_run": run}[mix]
-    await _many(concurrency, min(WARM_SECONDS_MAX, seconds / 3), one)
+    await many(concurrency, min(WARM_SECONDS_MAX, seconds / 3), one)
     latencies.clear()
     gc.collect()
     gc.freeze()
     began = time.perf_counter()
-    await _many(concurrency, seconds, one)
+    await many(concurrency, seconds, one)
     return measured(latencies, time.perf_counter() - began)
 
 
-async def _many(concurrency: int, seconds: float, one: Callable[[], Awaitable[None]]) -> None:
+async def many(concurrency: int, seconds: float, one: Callable[[], Awaitable[None]]) -> None:
+    """So many callers, one call after the other, for so many seconds."""
     end = time.perf_counter() + seconds
 
     async def caller() -> None:
