@@ -10,6 +10,7 @@ import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from math import nan
 from typing import Any, Final, Self
 
 import prometheus_client
@@ -124,6 +125,12 @@ class CallMetrics:
             "lightmeter_refusals",
             "Requests that were not accepted, by ErrorReason.",
             ("reason",),
+            registry=registry,
+        )
+        self.budget_refusals = Counter(
+            "lightmeter_budget_refusals",
+            "Calls that a hard budget had no room for.",
+            ("project", "budget"),
             registry=registry,
         )
 
@@ -305,6 +312,12 @@ class ReplicaMetrics:
             ("version",),
             registry=registry,
         )
+        self.ledger_verify_ok = Gauge(
+            "lightmeter_ledger_verify_ok",
+            "1 or 0: whether the last check found the books right. NaN where none was made yet, or another replica makes it.",
+            registry=registry,
+        )
+        self.ledger_verify_ok.set(nan)
 
     def set_build(self, version: str) -> None:
         """Say which release runs, on which Python."""

@@ -128,7 +128,7 @@ class Application:
         self._stack.push_async_callback(late.stop)
         context = replace(context, superseded=late.follow_superseded)
         self._runner = await duties.work(context, late, _ages(settings))
-        await duties.keep_books(*self._bookkeepers(database, outside, catalog, clock), context)
+        await duties.keep_books(*self._bookkeepers(database, outside, catalog, clock), database, context)
         self._doors = await open_doors(
             self._configuration, context, self._runner, late, database, outside, replica_id
         )

@@ -15,9 +15,12 @@ from service.core.price_news import PriceNews, price_news
 from service.core.reconcile import Reconciler
 from service.core.recover import Recovery
 from service.core.retention import Ages, retention
+from service.core.rolling import rolling
 from service.core.run import RenderRun
 from service.core.runner import Runner
 from service.core.storing import StorageAccrual, storage_accrual
+from service.core.verifying import BooksCheck, verification
+from service.database.open import Database
 from service.domain.commands import Heartbeat
 from service.log import get_logger
 from service.ports import Store
@@ -75,13 +78,24 @@ class Duties:
         return runner
 
     async def keep_books(
-        self, reconciler: Reconciler, accrual: StorageAccrual | None, news: PriceNews, context: RunContext
+        self,
+        reconciler: Reconciler,
+        accrual: StorageAccrual | None,
+        news: PriceNews,
+        database: Database,
+        context: RunContext,
     ) -> None:
-        """What only one replica does: comparing with the providers' books, charging for pictures that are kept, and telling of
-        prices that change.
+        """What only one replica does: comparing with the providers' books, charging for pictures that are kept, telling of
+        prices that change, checking the ledger, and summing what is over.
         """
         leads, clock, log = context.lease.leads, context.clock, self._log
-        duties = [bookkeeping(reconciler, leads, clock, log), price_news(news, leads, clock, log)]
+        check = BooksCheck(database.ledger, context.metrics, clock, log)
+        duties = [
+            bookkeeping(reconciler, leads, clock, log),
+            price_news(news, leads, clock, log),
+            verification(check, leads, clock, log),
+            rolling(context.store, database.stored, leads, clock, log),
+        ]
         if accrual is not None:
             duties.append(storage_accrual(accrual, leads, clock, log))
         await self._begin(duties)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 
+from service.domain.bills import Side
 from service.domain.budget import budget_name
 from service.domain.limits import MICROS_PER_SECOND
 from service.domain.money import usd_from_nanos
@@ -17,7 +18,13 @@ _Lifetime = dict[tuple[str, ...], CostFigures]
 
 def families(snapshot: LedgerSnapshot) -> list[Family]:
     """Every family of /metrics/ledger that has a source."""
-    return [*_sums(snapshot), *_holds(snapshot), *_budgets(snapshot), *_open_work(snapshot)]
+    return [
+        *_sums(snapshot),
+        *_holds(snapshot),
+        *_budgets(snapshot),
+        *_open_work(snapshot),
+        *_reconciliation(snapshot),
+    ]
 
 
 def _sums(snapshot: LedgerSnapshot) -> list[Family]:
@@ -134,6 +141,31 @@ def _open_work(snapshot: LedgerSnapshot) -> list[Family]:
             "Age of the oldest job that waits in a state.",
             ("state",),
             ages,
+        ),
+    ]
+
+
+def _reconciliation(snapshot: LedgerSnapshot) -> list[Family]:
+    compared = sorted({*snapshot.drift_by_provider, *(provider for provider, _ in snapshot.unmatched)})
+    return [
+        Family(
+            "lightmeter_ledger_drift_usd",
+            "Dollars on the providers' bills of the last 31 days that the ledger does not explain.",
+            ("provider",),
+            [
+                ((provider,), usd_from_nanos(nanos))
+                for provider, nanos in sorted(snapshot.drift_by_provider.items())
+            ],
+        ),
+        Family(
+            "lightmeter_reconcile_unmatched",
+            "Charges in dispute, by who knows of them.",
+            ("provider", "side"),
+            [
+                ((provider, side.value.lower()), snapshot.unmatched.get((provider, side), 0))
+                for provider in compared
+                for side in Side
+            ],
         ),
     ]
 

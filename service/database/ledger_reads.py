@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import Connection, and_, func, or_, select, tuple_
 
 from service.database import codec
+from service.database.bill_tables import discrepancies, reconciliations
 from service.database.ledger_tables import (
     budget_windows,
     budgets,
@@ -19,9 +20,10 @@ from service.database.snapshots import Snapshots
 from service.database.sums import rolled_before, sources
 from service.database.tables import HOLDING, UNCONFIRMED, attempts, jobs, renders
 from service.database.verify import checks
+from service.domain.bills import Side
 from service.domain.budget import window_start
 from service.domain.ledger import hour
-from service.domain.limits import MICROS_PER_SECOND, paging_lag_seconds
+from service.domain.limits import MICROS_PER_SECOND, drift_days_count, paging_lag_seconds
 from service.domain.queries import (
     BudgetState,
     CostBasis,
@@ -33,9 +35,10 @@ from service.domain.queries import (
     TransferPage,
     TransferQuery,
 )
-from service.domain.records import Period
+from service.domain.records import Grade, Period
 
 _HOUR: Final = 3_600 * MICROS_PER_SECOND
+_DRIFT_MICROS: Final = drift_days_count * 24 * _HOUR
 _LIFETIME_KEY: Final = ("project", "model", "provider", "operation", "origin", "outcome", "evidence")
 Result = TypeVar("Result")
 
@@ -144,7 +147,32 @@ def _snapshot(connection: Connection, now: int) -> LedgerSnapshot:
         attempts_open=_attempts_open(connection),
         oldest_open_job_at=_oldest(connection),
         stored_bytes_by_project=_stored(connection),
+        drift_by_provider=_drift(connection, now),
+        unmatched=_unmatched(connection),
     )
+
+
+def _drift(connection: Connection, now: int) -> dict[str, int]:
+    c = reconciliations.c
+    day = (c.provider, c.grade, c.range_from)
+    newest = (
+        select(*day, func.max(c.number).label("number"))
+        .where(c.range_from >= now - _DRIFT_MICROS, c.grade != Grade.INVOICE.value)
+        .group_by(*day)
+        .subquery()
+    )
+    same = and_(*(newest.c[one.name] == one for one in (*day, c.number)))
+    drift = func.sum(c.billed_nanos - c.ledger_nanos - c.corrected_nanos)
+    asked = select(c.provider, drift).select_from(reconciliations.join(newest, same)).group_by(c.provider)
+    return {provider: int(nanos) for provider, nanos in connection.execute(asked)}
+
+
+def _unmatched(connection: Connection) -> dict[tuple[str, Side], int]:
+    c = discrepancies.c
+    asked = (
+        select(c.provider, c.side, func.count()).where(c.resolved_at.is_(None)).group_by(c.provider, c.side)
+    )
+    return {(provider, Side(side)): int(count) for provider, side, count in connection.execute(asked)}
 
 
 def _lifetime(connection: Connection) -> dict[tuple[str, str, str, str, str, str, str], CostFigures]:

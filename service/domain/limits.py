@@ -188,6 +188,12 @@ roll_days_max: Final = 7
 accrual_look_seconds: Final = 3_600.0
 accrual_days_count: Final = 3
 """So many days that have ended are charged for storage if nobody did it yet."""
+drift_days_count: Final = 31
+"""So many days' comparisons make the drift that metrics show."""
+verify_look_seconds: Final = 600.0
+verify_first_seconds: Final = 3_600.0
+"""So long after its start a replica checks the books for the first time: a restart is a bad moment to read all of them."""
+verify_seconds: Final = 24 * 3_600.0
 invoice_rows_max: Final = 1_000_000
 invoice_bytes_max: Final = 256 * 1024 * 1024
 

@@ -172,6 +172,10 @@ class LedgerSnapshot:
     oldest_open_job_at: dict[str, int]
     """Render state → accepted_at of the oldest job that waits in it."""
     stored_bytes_by_project: dict[str, int]
+    drift_by_provider: dict[str, int]
+    """What the newest comparisons of the last `drift_days_count` days with the provider's own books leave unexplained (nanos)."""
+    unmatched: dict[tuple[str, Side], int]
+    """(provider, side) → charges in dispute that are open."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 import grpc
 from google.protobuf.message import DecodeError
 
-from service.domain.errors import Draining, FieldInvalid, LightmeterError, Overloaded, Reason
+from service.domain.errors import BudgetExceeded, Draining, FieldInvalid, LightmeterError, Overloaded, Reason
 from service.metrics import Metrics
 from service.ports import Clock, Dice, Log
 from service.rpc.errors import ErrorStatus, internal_status, status_of
@@ -185,6 +185,9 @@ class Interceptor(grpc.aio.ServerInterceptor):
     def _status(self, method: _Method, error: Exception) -> ErrorStatus:
         if isinstance(error, LightmeterError):
             self._metrics.calls.refusals.labels(error.reason.value).inc()
+            if isinstance(error, BudgetExceeded):
+                budget = str(error.metadata.get("budget", ""))
+                self._metrics.calls.budget_refusals.labels(budget.partition("/")[0], budget).inc()
             return status_of(error)
         incident_id = self._dice.new_id()
         self._log.error("call_failed", incident_id=incident_id, method=method.path, exc_info=error)

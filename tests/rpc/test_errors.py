@@ -143,10 +143,11 @@ async def test_each_refusal_arrives_with_code_reason_and_details(rig: Rig, case:
 
 
 async def test_the_quota_names_the_budget(rig: Rig) -> None:
-    """Whoever reads only the standard details still learns which budget is used up."""
+    """Whoever reads only the standard details still learns which budget is used up, and it is counted for that budget."""
     rig.submissions.answer = errors.BudgetExceeded("no room", metadata=BUDGET)
     answer = await refused(rig.images.Generate(REQUEST, timeout=5))
     assert [("growth/month", "no room")] == answer.quota
+    assert 1.0 == rig.sample("lightmeter_budget_refusals_total", project="growth", budget="growth/month")
 
 
 async def test_what_is_unknown_tells_only_where_to_look(rig: Rig) -> None:

@@ -15,6 +15,7 @@ PROMISED = {
     "grpc_server_handled_total": ("grpc_service", "grpc_method", "grpc_code"),
     "grpc_server_handling_seconds": ("grpc_service", "grpc_method", "grpc_code"),
     "lightmeter_refusals_total": ("reason",),
+    "lightmeter_budget_refusals_total": ("project", "budget"),
     "lightmeter_jobs_accepted_total": ("project", "model", "operation", "origin"),
     "lightmeter_jobs_finished_total": (
         "project",
@@ -49,6 +50,7 @@ PROMISED = {
     "lightmeter_event_loop_lag_seconds": (),
     "lightmeter_build_info": ("version", "python"),
     "lightmeter_catalog_info": ("version",),
+    "lightmeter_ledger_verify_ok": (),
     "lightmeter_hold_use_ratio": ("model", "provider"),
 }
 
