@@ -22,8 +22,8 @@ class BooksCheck:
         self._due = clock.monotonic() + verify_first_seconds
 
     async def look(self, *, leads: bool) -> None:
-        """Check if it is time. Raises StoreUnavailable when the database did not answer: then nothing is known of the books, nor is
-        it where another replica leads.
+        """Check if it is time. Raises StoreUnavailable when the database did not answer: then nothing is known of the books, as
+        where another replica leads.
         """
         if not leads:
             self._ok.set(nan)

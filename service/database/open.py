@@ -8,6 +8,7 @@ from functools import partial
 from typing import Final
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 from service.database.book_reads import DatabaseBooksReader
 from service.database.engine import Address, OneProcess
@@ -68,10 +69,15 @@ class Database:
         self.paid: Final = DatabasePaidReader(self._reports)
 
     async def start(self) -> None:
-        """Lock an embedded file, bring the schema up to date, open for commands. Raises DatabaseInUse."""
+        """Lock an embedded file, bring the schema up to date, open for commands. Raises DatabaseInUse, and StoreUnavailable when
+        the database does not answer.
+        """
         if self._lock is not None:
             self._lock.take()
-        await asyncio.to_thread(migrate, self._address)
+        try:
+            await asyncio.to_thread(migrate, self._address)
+        except OperationalError as error:
+            raise StoreUnavailable(f"{self._address} cannot be reached or used: {error.orig}") from error
         self.store.start()
         await self._hints.start()
 

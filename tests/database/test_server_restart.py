@@ -116,3 +116,14 @@ async def test_a_listener_that_is_cut_again_and_again_hears_in_the_end(server: t
     finally:
         await here.stop()
         await there.stop()
+
+
+async def test_a_start_without_a_server_says_so_in_a_sentence_without_secrets() -> None:
+    """Nobody listens: StoreUnavailable names the address, and not the password."""
+    database = open_database(
+        "postgresql://lightmeter:a-secret@127.0.0.1:1/lightmeter", SystemClock(), lambda: 1.0
+    )
+    with pytest.raises(StoreUnavailable, match=r"127\.0\.0\.1:1/lightmeter cannot be reached") as caught:
+        await database.start()
+    await database.stop()
+    assert "a-secret" not in str(caught.value)
