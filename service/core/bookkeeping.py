@@ -11,7 +11,12 @@ from service.core.reconcile import DAY_MICROS, Reconciler, TooMuchToCompare
 from service.domain.bills import Reconciliation
 from service.domain.budget import window_start
 from service.domain.failure import ProviderDenied, ProviderUnavailable
-from service.domain.limits import MICROS_PER_SECOND, reconcile_days_count, reconcile_look_seconds
+from service.domain.limits import (
+    MICROS_PER_SECOND,
+    reconcile_days_count,
+    reconcile_look_seconds,
+    reconcile_seconds,
+)
 from service.domain.records import Period
 from service.ports import Clock, Log
 
@@ -51,10 +56,15 @@ def day_name(day: int) -> str:
 
 
 def bookkeeping(reconciler: Reconciler, leads: Callable[[], bool], clock: Clock, log: Log) -> Repeater:
-    """The duty. `leads` says whether this replica does what only one of them needs to do."""
+    """The duty. It leaves providers in peace while a process starts, and starts again. `leads` says whether this replica does
+    what only one of them needs to do.
+    """
+    due = clock.monotonic() + reconcile_look_seconds
 
     async def compare() -> None:
-        if leads():
+        nonlocal due
+        if leads() and clock.monotonic() >= due:
+            due = clock.monotonic() + reconcile_seconds
             await compare_days(reconciler, clock, log)
 
     return Repeater("bookkeeping", reconcile_look_seconds, compare, clock, log)

@@ -166,12 +166,15 @@ budget_name_characters_max: Final = 400
 export_page_rows: Final = 2_000
 hold_days_max: Final = 7
 """No hold lives longer: every state has its limit. What was held at an instant is looked for this far back."""
-reconcile_look_seconds: Final = 3_600.0
+reconcile_seconds: Final = 3_600.0
+reconcile_look_seconds: Final = 300.0
+"""How often it is asked whether the next comparison is due, and so how long after a start the first one is."""
 reconcile_days_count: Final = 5
 """Today and the days before it are compared again and again, as long as `absence_on_bill_seconds` asks for; older by hand."""
 reconcile_days_max: Final = 400
 """By hand."""
-reconcile_page_rows: Final = 1_000
+reconcile_page_rows: Final = 200
+"""Compared in one go, while nothing else is done."""
 reconcile_attempts_max: Final = 1_000_000
 bill_pages_max: Final = 200
 bill_edge_seconds: Final = 2 * 3_600

@@ -5,12 +5,18 @@ from dataclasses import replace
 
 import pytest
 
-from service.core.bookkeeping import compare_days
+from service.core.bookkeeping import bookkeeping, compare_days
 from service.core.reconcile import DAY_MICROS, Reconciler
 from service.domain.bills import Side
 from service.domain.exchange import Bill, BillPage
 from service.domain.failure import ProviderUnavailable
-from service.domain.limits import MICROS_PER_SECOND, bill_edge_seconds
+from service.domain.limits import (
+    MICROS_PER_SECOND,
+    bill_edge_seconds,
+    reconcile_days_count,
+    reconcile_look_seconds,
+    reconcile_seconds,
+)
 from service.domain.records import Grade
 from service.ports import Store
 from tests.support.fake_provider import FakeLog
@@ -185,3 +191,25 @@ async def test_a_provider_that_is_away_leaves_the_others_compared(office: Office
     days: Sequence[int] = [one.range_from for one in found.reconciliations]
     assert [office.day - DAY_MICROS, office.day] == days
     assert ("fal, from 2025-12-31 on: fal: no answer",) == found.left_out
+
+
+async def test_days_are_compared_every_hour_by_the_replica_that_leads(office: Office) -> None:
+    """Not while it starts; another replica that begins to lead does not wait for the next full hour."""
+    leading = [True]
+    clock = office.desk.clock
+    duty = bookkeeping(office.reconciler, lambda: leading[0], clock, FakeLog())
+    await duty.start()
+    await clock.run(reconcile_look_seconds - 1)
+    assert [] == office.bills.asked
+    await clock.run(2)
+    once = 2 * reconcile_days_count  # both providers
+    assert once == len(office.bills.asked)
+    await clock.run(reconcile_seconds - reconcile_look_seconds)
+    assert once == len(office.bills.asked)
+    leading[0] = False
+    await clock.run(2 * reconcile_seconds)
+    assert once == len(office.bills.asked)
+    leading[0] = True
+    await clock.run(reconcile_look_seconds)
+    assert 2 * once == len(office.bills.asked)
+    await duty.stop()
