@@ -24,7 +24,7 @@ START_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 40.0
 _PORTS = range(15_000, 31_000)
 """Below the ports that the system gives to outgoing connections: nobody takes one while its process is away."""
-_CHANGING = ("LIGHTMETER_", "R2_", "FAL_KEY", "REPLICATE_API_TOKEN", "PYTHONDONTWRITEBYTECODE")
+_CHANGING = ("LIGHTMETER_", "R2_", "FAL_", "REPLICATE_API_TOKEN", "PYTHONDONTWRITEBYTECODE")
 
 
 def free_ports(count: int) -> list[int]:

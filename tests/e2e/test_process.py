@@ -52,7 +52,7 @@ def surroundings(settings: Mapping[str, str]) -> dict[str, str]:
 
     Compiled modules are kept below `build`: most of a start is spent on them where nothing may be written beside the source.
     """
-    changing = ("LIGHTMETER_", "R2_", "FAL_KEY", "REPLICATE_API_TOKEN", "PYTHONDONTWRITEBYTECODE")
+    changing = ("LIGHTMETER_", "R2_", "FAL_", "REPLICATE_API_TOKEN", "PYTHONDONTWRITEBYTECODE")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(changing)}
     return {
         **kept,
