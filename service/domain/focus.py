@@ -23,6 +23,7 @@ CHARGING: Final = (TransferKind.POST, TransferKind.CORRECTION, TransferKind.ACCR
 """Kinds of transfers that are costs; holds and voids are not."""
 
 _HOUR: Final = 3_600 * MICROS_PER_SECOND
+_DAY: Final = 24 * _HOUR
 _ONE: Final = "1.0"
 """A quantity is a decimal, and readers that guess a column's type by its digits are told so."""
 _NAMES: Final[Mapping[str, str]] = {"fal": "fal", "replicate": "Replicate", STORAGE_PROVIDER: "Cloudflare"}
@@ -139,13 +140,14 @@ def _usd(nanos: int) -> str:
 def _times(transfer: Transfer) -> dict[str, str]:
     month = window_start(Period.MONTH, transfer.booked_at)
     month_end = window_end(Period.MONTH, month)
-    hour = transfer.usage_at - transfer.usage_at % _HOUR
+    period = _DAY if transfer.kind is TransferKind.ACCRUAL else _HOUR
+    used = transfer.usage_at - transfer.usage_at % period
     assert month_end is not None, "a month ends"
     return {
         "BillingPeriodStart": _time(month),
         "BillingPeriodEnd": _time(month_end),
-        "ChargePeriodStart": _time(hour),
-        "ChargePeriodEnd": _time(hour + _HOUR),
+        "ChargePeriodStart": _time(used),
+        "ChargePeriodEnd": _time(used + period),
     }
 
 
