@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import httpx
 
@@ -29,6 +29,12 @@ from service.providers.wire import (
 )
 
 POSTS_PARALLEL_MAX: Final = 256
+_ABOUT_TO_SEND: Final = "http11.send_request_headers.started"
+"""What httpcore tells its `trace` extension just before the first byte of a request."""
+
+
+class _TooLateError(Exception):
+    """The window closed while the connection was made."""
 
 
 def posting_transport(tls: ssl.SSLContext | None) -> httpx.AsyncBaseTransport:
@@ -70,7 +76,15 @@ class OnePost:
         whatever else the wire did. An Answer may have any status. Never raises for what the wire does;
         cancellation passes.
         """
-        request = self._client.build_request("POST", url, headers=dict(headers), content=content)
+
+        async def look(event: str, _info: Mapping[str, Any]) -> None:
+            # The connection stands, nothing has left: making it may have taken long, and so may the machine have slept.
+            if event == _ABOUT_TO_SEND and self._clock.monotonic() >= send_before:
+                raise _TooLateError
+
+        request = self._client.build_request(
+            "POST", url, headers=dict(headers), content=content, extensions={"trace": look}
+        )
         if self._clock.monotonic() >= send_before:
             return None
         try:
@@ -80,6 +94,8 @@ class OnePost:
                     return await read_answer(response)
                 finally:
                     await response.aclose()
+        except _TooLateError:
+            return None
         except NOTHING_SENT:
             return unreachable(self._provider)
         except PERHAPS_SENT as error:

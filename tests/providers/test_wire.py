@@ -73,6 +73,31 @@ async def test_a_connection_that_is_cut_after_the_post_is_unclear(make: Make) ->
         assert ("broken", 1, 1) == (answer.kind, server.posts_count, server.connections_count)
 
 
+class SleepyClock(FakeClock):
+    """The machine sleeps for a minute after the first look at the time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looks = 0
+
+    def monotonic(self) -> float:
+        self.looks += 1
+        return super().monotonic() + 60.0 * (self.looks > 1)
+
+
+@pytest.mark.parametrize("maker", [make_fal, make_replicate])
+async def test_nothing_leaves_when_the_window_closes_while_the_connection_is_made(
+    maker: Callable[..., Provider],
+) -> None:
+    """The last look at the time comes after it: None, and the provider has not seen a byte."""
+    async with WireServer({"*": http("200 OK")}) as server:
+        clock = SleepyClock()
+        provider = maker(server.url, clock)
+        assert await send(provider) is None
+        assert (2, 0) == (clock.looks, server.posts_count)
+        await provider.close()
+
+
 @pytest.mark.parametrize("play", [hang, trickle])
 async def test_the_deadline_of_a_dispatch_makes_it_unclear(make: Make, play: Callable[..., None]) -> None:
     """Silence, and an answer that never gets finished, end at the deadline as Unclear, after one POST."""
