@@ -8,9 +8,11 @@ from typing import Final
 
 import psycopg
 
+from service.clock import SystemClock
 from service.database.dialect import PostgresDialect
 from service.database.engine import Address
 from service.database.open import Database
+from service.ports import Clock
 from tests.support.clock import STARTED, FakeClock
 
 _TABLE: Final = "time_of_test"
@@ -37,8 +39,9 @@ class Movable:
         self._tell()
 
     def database(self, **reporting_labels: tuple[str, ...]) -> Database:
-        """One more; it has to be started and stopped."""
-        return Database(_MovableAddress(self._url), self.clock, lambda: 0.0, reporting_labels, None, None)
+        """One more; it has to be started and stopped. A server's time is its own: what waits in the process waits for real."""
+        clock: Clock = self.clock if self._driver_url is None else SystemClock()
+        return Database(_MovableAddress(self._url), clock, lambda: 0.0, reporting_labels, None, None)
 
     def now(self) -> int:
         """Microseconds."""
