@@ -8,9 +8,9 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from service.core.requests import Submission
+from service.core.requests import InputSource, Submission
 from service.domain.commands import CacheMode
-from service.domain.drawing import Drawing
+from service.domain.drawing import Drawing, Operation
 from service.domain.errors import (
     Draining,
     LightmeterError,
@@ -58,6 +58,14 @@ class Told:
     final: bool
 
 
+def _brought(number: int) -> InputSource:
+    """One of a few input pictures, in either of the ways in which callers bring them."""
+    field = "edit.inputs.images[0]"
+    if number == 0:
+        return InputSource(field, url="https://callers.invalid/cat.png")
+    return InputSource(field, content=f"picture {number}".encode())
+
+
 class Callers:
     """The load of one run."""
 
@@ -74,7 +82,7 @@ class Callers:
     async def load(self, count: int, seconds: float) -> list[BaseException]:
         """Let so many callers come within the time, and wait for the last to go. Answers what none of them expected."""
         chance = self._random
-        prompts = [f"a lighthouse {n}" for n in range(max(2, count // 3))]
+        prompts = [f"a lighthouse {n}" for n in range(max(2, count // 6))]
         tasks = []
         for number in range(count):
             script = self._script(number, chance.choice(prompts), chance.uniform(0.0, seconds))
@@ -84,15 +92,19 @@ class Callers:
 
     def _submission(self, number: int, prompt: str) -> Submission:
         chance = self._random
+        edit = chance.random() < 0.2
         mode = chance.choices((CacheMode.USE, CacheMode.REFRESH, CacheMode.BYPASS), (7, 1, 1))[0]
         seed = chance.choice((None, None, None, 7))
         return Submission(
             project=chance.choice(PROJECTS),
             request_id=f"request-{number}",
-            drawing=Drawing(model="test-ok", prompt=prompt, image_count=chance.choice((1, 1, 2)), seed=seed),
+            drawing=Drawing(model="flux-kontext-pro", prompt=prompt, operation=Operation.EDIT, seed=seed)
+            if edit
+            else Drawing(model="test-ok", prompt=prompt, image_count=chance.choice((1, 1, 2)), seed=seed),
+            images=(_brought(chance.randrange(3)),) if edit else (),
             cache_mode=mode,
             pin_provider=chance.choice((None, None, None, "replicate", "fal")),
-            max_cost_nanos=chance.choice((None, None, None, 30_000_000, 10_000_000)),
+            max_cost_nanos=chance.choice((None, None, None, None, 40_000_000, 10_000_000)),
             job_timeout_seconds=chance.choice((None, None, None, None, 40.0, 300.0)),
             labels=(("team", chance.choice(("ads", "web"))),),
         )

@@ -28,8 +28,9 @@ from tests.simulation.loop import VirtualLoop
 from tests.simulation.mishaps import Mishaps
 from tests.simulation.trace import Trace
 
-PICTURE_NANOS = 10_000_000
-"""What one picture of the test model costs, at either provider."""
+PICTURE_NANOS = {"sandbox/test-ok": 10_000_000}
+_EDIT_NANOS = 40_000_000
+"""What one picture costs, at either provider: of the test model by its endpoint, and of the model that edits."""
 
 FAL_ABSENCE = AbsenceRule(
     900.0, waits=True, scans=2, scan_gap_seconds=30.0, within_seconds=None, dispatch_again=False
@@ -145,10 +146,11 @@ class Cloud:
         return now + (self._mishaps.random.uniform(0.0, 90.0) if late else 0.5)
 
     def _bill(self, asked: Asked) -> int:
+        price = PICTURE_NANOS.get(asked.endpoint, _EDIT_NANOS)
         if asked.outcome == "ok":
-            return int(asked.units * PICTURE_NANOS)
+            return int(asked.units * price)
         if asked.outcome == "refused" and self.name == "fal":
-            return self._mishaps.random.choice((0, asked.images_asked * PICTURE_NANOS))
+            return self._mishaps.random.choice((0, asked.images_asked * price))
         return 0
 
     def _notify_at(self, asked: Asked) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from service.domain import commands as c
@@ -71,6 +71,10 @@ class Weather:
     storage_fails: float
     storage_away: int
     """How many outages of the picture store."""
+    private: bool
+    """Whether providers cannot read the picture store, so that inputs are uploaded."""
+    power_cuts: int
+    """How often all replicas die at once."""
     webhooks: bool
     webhook_lost: float
     webhook_late: float
@@ -94,16 +98,11 @@ def weather(random_: random.Random) -> Weather:
         denied=two(0.01, 0.05), unavailable=two(0.02, 0.2), list_away=two(0.1, 0.5), list_partial=two(0.1, 0.5),
         list_dead=random_.choice(("", "", "", "", "away", "partial")), lost_for_good=two(0.02, 0.1),
         download_fails=two(0.05, 0.3), result_broken=two(0.02, 0.1), storage_fails=two(0.05, 0.3),
-        storage_away=random_.choice((0, 0, 1, 2)),
+        storage_away=random_.choice((0, 0, 1, 2)), private=random_.random() < 0.3,
+        power_cuts=random_.choice((0, 0, 0, 1)),
         webhooks=random_.random() < 0.6, webhook_lost=two(0.2, 0.7), webhook_late=two(0.1, 0.5),
         webhook_repeated=two(0.1, 0.5), webhook_forged=two(0.05, 0.3), operator=two(0.1, 0.5),
     )  # fmt: skip
-
-
-def calm() -> Weather:
-    """Nothing goes wrong."""
-    zero = {one.name: 0.0 for one in fields(Weather)}
-    return Weather(**{**zero, "database_away": 0, "storage_away": 0, "webhooks": True, "list_dead": ""})  # type: ignore[arg-type]  # floats
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ class Resending(_Provider):
 
     async def dispatch(self, order: Order, send_before: float) -> DispatchAnswer | None:
         answer = await self._inner.dispatch(order, send_before)
-        return await self._inner.post(order) if isinstance(answer, Unclear) else answer
+        return await self._inner.post(order, send_before) if isinstance(answer, Unclear) else answer
 
 
 class Tardy(_Provider):

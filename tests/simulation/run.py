@@ -203,6 +203,12 @@ class Simulation:
                 self._chance.choice((0.5, 3.0, 20.0, 40.0)), self._bear_again, context=self._loop.world
             )
 
+    def _power_cut(self) -> None:
+        """All of them at once; what was on its way to the wire may be there or not."""
+        if not self._mishaps.quiet:
+            for replica in list(self._replicas):
+                self._kill(replica.process, "power cut")
+
     def _bury(self, replica: Replica) -> None:
         replica.process.kill()
         replica.died()
@@ -248,6 +254,8 @@ class Simulation:
         self._mishaps.plan_outages(_LOAD_SECONDS)
         for _ in range(count):
             self._bear()
+        for _ in range(self._mishaps.weather.power_cuts):
+            self._loop.call_later(self._chance.uniform(0.0, _LOAD_SECONDS), self._power_cut)
         load = self._loop.create_task(self._callers.load(self._jobs, _LOAD_SECONDS), name="load")
         if self._mishaps.weather.operator:
             self._people = self._loop.create_task(
