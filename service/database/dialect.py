@@ -87,6 +87,8 @@ class Dialect(ABC):
     """The same, leaving out what somebody else has locked."""
     clock_sql: str | None
     """A query for the database's time in microseconds; None where the injected clock is the database's."""
+    long_statements: str | None
+    """Lets the statements of one transaction take as long as they need; None where nothing limits them."""
     advisory_lock: str | None
     """A SELECT of a function that waits for a lock of the given number; None where one process has the database."""
 
@@ -162,6 +164,7 @@ class SqliteDialect(Dialect):
     locks = False
     row_lock = free_row_lock = ""
     clock_sql = None
+    long_statements = None
     advisory_lock = None
 
     _AGAIN = frozenset({sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY})
@@ -241,6 +244,7 @@ class PostgresDialect(Dialect):
     row_lock = " FOR UPDATE"
     free_row_lock = " FOR UPDATE SKIP LOCKED"
     clock_sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+    long_statements = "SET LOCAL statement_timeout = '60s'"
     advisory_lock = "SELECT pg_advisory_xact_lock"
 
     # serialization failure, deadlock, unique violation

@@ -29,6 +29,7 @@ class Openings:
 
     def __init__(self, dialect: Dialect) -> None:
         p = dialect.param
+        self._long_statements = dialect.long_statements
         self._whole = f"a.project = {p('project')} AND a.usage_at >= {p('start')}"
         self._labelled = (
             f"{self._whole} AND EXISTS (SELECT 1 FROM job_labels AS l WHERE l.job_id = a.payer_job "
@@ -54,6 +55,9 @@ class Openings:
             if budget.live and asked == (budget.project, budget.label_key, budget.label_value, budget.period):
                 return None
         start = window_start(command.period, world.now)
+        if self._long_statements is not None:
+            # A window that has seen very many attempts takes longer than a batch may, and would be tried for ever.
+            session.run(self._long_statements)
         where = self._labelled if command.label_key else self._whole
         row = session.rows(self._figures + where, self._parameters(command, start))[0]
         spent, held, overrun, unconfirmed = (int(value) for value in row)
