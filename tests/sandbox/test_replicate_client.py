@@ -156,4 +156,4 @@ async def test_every_model_draws(instant: Sandbox) -> None:
                 await made.async_reload()
                 assert "succeeded" == made.status, endpoint
                 assert model.single == isinstance(made.output, str), endpoint
-    assert 7 == instant.world.book.totals["replicate"].billed_count
+    assert 9 == instant.world.book.totals["replicate"].billed_count
