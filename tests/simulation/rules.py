@@ -90,10 +90,11 @@ class Rules:
     # -- states
 
     def _owned(self, who: str, command: c.Fenced, rows: dict[str, Any]) -> Iterator[tuple[str, str]]:
-        """Only the owner of a render acts for it."""
+        """Only the owner of a render acts for it. Windows are made before it is known whether it does."""
         found = next((old for key, old, _ in rows.get("renders", ()) if key == command.render_id), None)
         render = found or self._tables.renders.get(command.render_id)
-        if rows and render is not None and (render.owner, render.fence) != (who, command.fence):
+        acted = any(changed for name, changed in rows.items() if name != "windows")
+        if acted and render is not None and (render.owner, render.fence) != (who, command.fence):
             yield f"{who} acted for a render of {render.owner}", command.render_id
 
     def _render(self, old: Render | None, new: Render, command: c.Command) -> Iterator[tuple[str, str]]:
