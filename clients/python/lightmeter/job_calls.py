@@ -32,6 +32,8 @@ from lightmeter.v1 import image_service_pb2 as pb
 ASSET_BYTES_MAX: Final = 64 * 1024 * 1024
 PAGE_SIZE: Final = 200
 _GONE: Final = grpc.StatusCode.UNAVAILABLE
+_LIVED_SECONDS: Final = 5.0
+"""A watch that lasted so long was no failure in a row with the one before."""
 
 
 class JobCalls:
@@ -94,7 +96,7 @@ class JobCalls:
                 trouble = Verdict(TransportError("the watch fell silent", code=_GONE), False)
             finally:
                 stream.cancel()
-            lived = time.monotonic() - opened > self._connection.retry.wait_seconds_max
+            lived = time.monotonic() - opened > _LIVED_SECONDS
             failures = 1 if lived else failures + 1
             await self._connection.pause(failures, trouble, deadline=deadline)
 
